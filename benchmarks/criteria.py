@@ -59,17 +59,17 @@ def at(setting: float) -> Callable[[Curve], float]:
 def close_to(target: float, value: Callable[[Curve], float], where: str) -> Criterion:
     """The value at one place is within 0.05 of the target."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         found = value(curve)
         return _verdict([Demand(abs(found - target) - CLOSE, found, f"{where}, should be {target:g}")])
 
-    return judge
+    return check
 
 
 def bell(middle: float) -> Criterion:
     """High in the middle and low at both ends: one end at least is as low as the curve gets."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         peak, lowest = curve[middle], min(curve.values())
         ends = (first(curve), last(curve))
         return _verdict(
@@ -80,7 +80,7 @@ def bell(middle: float) -> Criterion:
             ]
         )
 
-    return judge
+    return check
 
 
 def falling(*, halfway: tuple[float, float] | None = None) -> Criterion:
@@ -89,7 +89,7 @@ def falling(*, halfway: tuple[float, float] | None = None) -> Criterion:
     halfway: a setting, and by how much the value must have fallen there.
     """
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         demands = [
             _at_least(first(curve) - last(curve), RISE, "fall from first to last"),
             _at_most(max(curve.values()) - first(curve), SLACK, "the largest value less the first"),
@@ -100,13 +100,13 @@ def falling(*, halfway: tuple[float, float] | None = None) -> Criterion:
             demands.append(_at_least(first(curve) - curve[setting], fall, f"fall by {setting:.3g}"))
         return _verdict(demands)
 
-    return judge
+    return check
 
 
 def rising() -> Criterion:
     """Low at the first setting and high at the last."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         return _verdict(
             [
                 _at_least(last(curve) - first(curve), RISE, "rise from first to last"),
@@ -115,23 +115,23 @@ def rising() -> Criterion:
             ]
         )
 
-    return judge
+    return check
 
 
 def level(*, after: float = -math.inf, within: float = CLOSE) -> Criterion:
     """The same value at all settings, or at those from one on."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         values = [value for setting, value in curve.items() if setting >= after]
         return _verdict([_at_most(max(values) - min(values), within, "largest less least value")])
 
-    return judge
+    return check
 
 
 def low_or_high(low: Criterion, high: Criterion) -> Criterion:
     """Either shape, as fakes that reach further than the reals may count as covering them (high) or not (low)."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         one, other = low(curve), high(curve)
         if one.passed:
             return Finding(passed=True, found=one.found, words=one.words, kind="low")
@@ -139,40 +139,40 @@ def low_or_high(low: Criterion, high: Criterion) -> Criterion:
             return Finding(passed=True, found=other.found, words=other.words, kind="high")
         return Finding(passed=False, found=one.found, words=f"low: {one.words}; high: {other.words} {other.found:.2f}")
 
-    return judge
+    return check
 
 
 def no_better(value: Callable[[Curve], float], where: str) -> Criterion:
     """The value at one place is at most 0.05 above that at the first setting."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         return _verdict([_at_most(value(curve) - first(curve), CLOSE, f"{where}, less the first value")])
 
-    return judge
+    return check
 
 
 def as_similarity(criterion: Criterion) -> Criterion:
     """A criterion for a distance, whose scale is not fixed: judges 1 - distance / largest distance of the curve."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         largest = max(curve.values())
         if not largest > 0:
             return Finding(passed=False, found=largest, words="no distance is above 0")
         return criterion({setting: 1 - value / largest for setting, value in curve.items()})
 
-    return judge
+    return check
 
 
 def valley(middle: float) -> Criterion:
     """A distance that grows from the middle to either end, each side on the scale of its largest distance."""
 
-    def judge(curve: Curve) -> Finding:
+    def check(curve: Curve) -> Finding:
         below = {setting: value for setting, value in curve.items() if setting <= middle}
         above = {setting: value for setting, value in curve.items() if setting >= middle}
         left, right = as_similarity(rising())(below), as_similarity(falling())(above)
         return right if left.passed else left
 
-    return judge
+    return check
 
 
 def judged(criterion: Criterion, curve: Curve) -> Finding:

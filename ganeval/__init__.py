@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ganeval.path_length import perceptual_path_length
     from ganeval.ranks import distributed_work
     from ganeval.reference_statistics import write_reference
+    from ganeval.report_data.named import most_discriminable_images, nearest_images
     from ganeval.results import Evaluation, MetricResult
     from ganeval.run_statistics import compare_saved_runs
     from ganeval.runs import MethodDifference, RunsComparison, Spread
@@ -83,6 +84,8 @@ _HOMES = MappingProxyType(
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
         "merge_parts": "ganeval.part_files",
+        "most_discriminable_images": "ganeval.report_data.named",
+        "nearest_images": "ganeval.report_data.named",
         "noise_floor": "ganeval.evaluation",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
@@ -126,6 +129,8 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "merge_parts",
+    "most_discriminable_images",
+    "nearest_images",
     "noise_floor",
     "open_pairs",
     "open_source",

@@ -46,8 +46,8 @@ __all__ = ["CacheInfo", "cache_info", "clear_cache"]
 
 # Part of every key; increase it when the meaning of stored numbers changes.
 FORMAT = 1
-# Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets,
-# "segments" what was extracted so far of readings that have not ended.
+# Folders on disk. "stamps" (the older word for fingerprints) has the content digest of each recorded fingerprint,
+# "sizes" the file sizes of stored sets, "segments" what was extracted so far of readings that have not ended.
 FOLDERS = ("features", "stamps", "sizes", "segments")
 # Exceptions of reading a missing, truncated or overwritten entry.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)

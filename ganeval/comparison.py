@@ -168,6 +168,19 @@ class ExtractorsComparison:
 
     comparisons: Mapping[str, Comparison]
 
+    @classmethod
+    def of_one(cls, generator: str, evaluations: Mapping[str, Evaluation]) -> "ExtractorsComparison":
+        """One generator by several extractors, without a difference: for a report of `evaluate_extractors`.
+
+        Args:
+            generator: Its name.
+            evaluations: By the name of the extractor.
+
+        Returns:
+            The comparison.
+        """
+        return cls({extractor: Comparison({generator: one}, ()) for extractor, one in evaluations.items()})
+
     @property
     def disagreements(self) -> tuple[str, ...]:
         """Where verdicts depend on the extractor, a sentence each.

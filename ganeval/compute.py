@@ -151,30 +151,6 @@ def _keywords(
     return {**copies, **dict(labels), CLASS_NAMES: classes.names}
 
 
-<<<<<<< HEAD
-=======
-def _finite(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
-    """The estimates; MetricError for one that is NaN or infinite, or whose interval ends before it begins."""
-    for name, one in estimates.items():
-        error, interval = one.standard_error, one.interval
-        known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
-        if not all(map(math.isfinite, known)):
-            raise MetricError(
-                f"{name} of values as large as {max(map(_largest, data)):.3g} is beyond what float64 can hold. Give "
-                "an extractor whose features are smaller, or leave out those that are so large."
-            )
-        if interval is not None and interval[0] > interval[1]:
-            raise MetricError(f"{name} returned the interval {interval}; the lower end stands first.")
-    return estimates
-
-
-def _largest(data: Tensor | Gaussian) -> float:
-    """The largest value of an array; of moments, the largest mean or standard deviation."""
-    if isinstance(data, Gaussian):
-        return max(float(data.mean.abs().max()), float(data.covariance.diagonal().max().sqrt()))
-    return float(data.abs().max())
-
-
 def reals_part(estimate: Estimate) -> RealsPart | None:
     """The part of an estimate's error that is due to the reals, as a result keeps it; None where it is not known.
 
@@ -187,7 +163,6 @@ def reals_part(estimate: Estimate) -> RealsPart | None:
     return None if estimate.shared is None else RealsPart(*summary(estimate.shared))
 
 
->>>>>>> w/a
 def _result(
     estimate: Estimate, metric: Metric, options: Mapping[str, object], real: FeatureSet | None, fake: FeatureSet
 ) -> MetricResult:

@@ -279,10 +279,10 @@ def _header(
         "total": total,
         "shards": shards,
     }
-    stamp = None if fingerprint is None or not fingerprint.settled else fingerprint.fast
+    files = None if fingerprint is None or not fingerprint.settled else fingerprint.fast
     ranges = () if total is None else united([(0, total)])
     # As JSON reads it again, so that headers of files compare.
-    return PartHeader(json.loads(json.dumps(shared)), source.name, ranges, ReadReport(), stamp)
+    return PartHeader(json.loads(json.dumps(shared)), source.name, ranges, ReadReport(), files)
 
 
 def _identity(source: Source, fingerprint: Fingerprint | None, reading: Reading) -> str | None:
@@ -307,7 +307,7 @@ def _segments(
     cache: Cache, header: PartHeader, fingerprint: Fingerprint | None, reading: Reading, total: int | None
 ) -> Segments | None:
     """Where segments are kept; None for few images, and for those that could not be recognised later."""
-    known = header.stamp is not None if fingerprint is not None else header.shared["live"]
+    known = header.fingerprint is not None if fingerprint is not None else header.shared["live"]
     if not known or segment_count(total or 0) < 2:
         return None
     return cache.segments(header.to_text(), reading.on_error)
@@ -340,7 +340,7 @@ def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
     if wanted.shared["live"]:
         # The first images were drawn anew, and compared with the set's identity.
         return wanted.shared["identity"] is not None
-    if wanted.stamp is not None and wanted.stamp == file.header.stamp:
+    if wanted.fingerprint is not None and wanted.fingerprint == file.header.fingerprint:
         return True
     if share.fingerprint() is None or file.header.report.skipped:
         # Of images that could not be read there are no digests, and they may have been replaced.

@@ -35,17 +35,17 @@ from ganeval.file_systems import attempt, open_file_system
 from ganeval.urls import WEB, is_url, redacted
 
 __all__ = [
+    "FileFingerprint",
     "Place",
     "RemotePath",
-    "Stamp",
     "check_remote_output",
+    "file_fingerprints",
+    "file_fingerprints_in",
+    "fingerprint_of",
     "is_url",
     "place_of",
     "redacted",
     "size_of",
-    "stamp_of",
-    "stamps",
-    "stamps_in",
     "uploading",
 ]
 
@@ -68,7 +68,7 @@ _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "updated", 
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileFingerprint:
     """What is known of a file without reading it.
 
     Attributes:
@@ -133,10 +133,10 @@ class RemotePath:
         self._path = rest if cut is None else rest[: cut.start()]
         self._after = ("" if cut is None else rest[cut.start() :]) + "".join(f"::{link}" for link in links[named + 1 :])
         self._opened: tuple[Any, str] | None = None
-        self._stamp: Stamp | None = None
+        self._fingerprint: FileFingerprint | None = None
         self._spool: IO[bytes] | None = None
         self._reading, self._number = Lock(), next(_numbers)
-        self._listed: dict[str, Stamp] = {}
+        self._listed: dict[str, FileFingerprint] = {}
 
     @property
     def url(self) -> str:
@@ -164,7 +164,7 @@ class RemotePath:
         host, slash, path = root.partition("/")
         path = f"{root}/{inner}".lstrip("/" if not root else "") if plain else _normal(host, f"{slash}{path}", inner)
         child = self.at(path)
-        child._stamp = self._listed.get(name)
+        child._fingerprint = self._listed.get(name)
         if self._opened is not None and plain and self.scheme not in WEB:
             files, here = self._opened
             child._opened = files, f"{here.rstrip('/')}/{inner}" if here.strip("/") else f"{here}{inner}"
@@ -242,13 +242,13 @@ class RemotePath:
 
     def is_file(self) -> bool:
         """Whether there is a file."""
-        return self._stamp is not None or self.kind() == "file"
+        return self._fingerprint is not None or self.kind() == "file"
 
     def is_dir(self) -> bool:
         """Whether there is a folder."""
         return self.kind() == "folder"
 
-    def stamp(self) -> Stamp:
+    def fingerprint(self) -> FileFingerprint:
         """What is known of the file now, asked anew.
 
         Returns:
@@ -257,7 +257,7 @@ class RemotePath:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        return _stamp(self._info())
+        return _fingerprint_in(self._info())
 
     def size(self) -> int | None:
         """Bytes, as the folder listed it or when it was first asked for; None where the server does not say.
@@ -268,11 +268,11 @@ class RemotePath:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        if self._stamp is None:
-            self._stamp = self.stamp()
-        return self._stamp.size
+        if self._fingerprint is None:
+            self._fingerprint = self.fingerprint()
+        return self._fingerprint.size
 
-    def listing(self, depth: int | None = None) -> Mapping[str, Stamp]:
+    def listing(self, depth: int | None = None) -> Mapping[str, FileFingerprint]:
         """All files in and under this folder, by their relative names; asked anew.
 
         Args:
@@ -287,7 +287,7 @@ class RemotePath:
         found = self._ask(lambda files, path: self._found(files, path, depth))
         here = self._open()[1]
         self._listed = {
-            name: _stamp(info)
+            name: _fingerprint_in(info)
             for full, info in found.items()
             if info.get("type") != "directory" and (name := self._relative(full, here)) is not None
         }
@@ -391,7 +391,7 @@ class RemotePath:
             except BaseException:
                 spool.close()
                 raise
-            self._stamp = Stamp(spool.tell(), None, 0)
+            self._fingerprint = FileFingerprint(spool.tell(), None, 0)
             self._spool = spool
             weakref.finalize(self, spool.close)
         return self._spool
@@ -531,7 +531,7 @@ def size_of(place: Place) -> int:
     return size
 
 
-def stamp_of(seen: os.stat_result) -> Stamp:
+def fingerprint_of(seen: os.stat_result) -> FileFingerprint:
     """What the status of a local file says of it.
 
     Args:
@@ -541,27 +541,27 @@ def stamp_of(seen: os.stat_result) -> Stamp:
         Its size, its identity (size, times and inode), and the time of its last change.
     """
     identity = repr((seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)).encode()
-    return Stamp(seen.st_size, identity, max(seen.st_mtime_ns, seen.st_ctime_ns))
+    return FileFingerprint(seen.st_size, identity, max(seen.st_mtime_ns, seen.st_ctime_ns))
 
 
-def stamps(places: Sequence[Place]) -> list[Stamp | None]:
+def file_fingerprints(places: Sequence[Place]) -> list[FileFingerprint | None]:
     """What is known of files now, without reading them.
 
     Args:
         places: The files.
 
     Returns:
-        A stamp each; None for a file that is not there.
+        A fingerprint each; None for a file that is not there.
     """
     if not any(isinstance(one, RemotePath) for one in places):
-        return [_stamp_at(one) for one in places]
+        return [_fingerprint_at(one) for one in places]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(AT_ONCE, len(places))) as pool:
-        return list(pool.map(_stamp_at, places))
+        return list(pool.map(_fingerprint_at, places))
 
 
-def stamps_in(root: Place, names: Sequence[str]) -> list[Stamp | None]:
+def file_fingerprints_in(root: Place, names: Sequence[str]) -> list[FileFingerprint | None]:
     """The same of files in one folder, by their relative names; a remote folder is listed instead of asking for each.
 
     Args:
@@ -569,32 +569,32 @@ def stamps_in(root: Place, names: Sequence[str]) -> list[Stamp | None]:
         names: The names of the files in it.
 
     Returns:
-        A stamp each; None for a file that is not there.
+        A fingerprint each; None for a file that is not there.
     """
     if isinstance(root, RemotePath):
         listed = root.listing()
         known = [listed.get(name) for name in names]
         if all(one is not None and one.size is not None for one in known):
             return known
-    return stamps([root / name for name in names])
+    return file_fingerprints([root / name for name in names])
 
 
-def _stamp_at(place: Place) -> Stamp | None:
+def _fingerprint_at(place: Place) -> FileFingerprint | None:
     try:
-        return place.stamp() if isinstance(place, RemotePath) else stamp_of(place.stat())
+        return place.fingerprint() if isinstance(place, RemotePath) else fingerprint_of(place.stat())
     except (OSError, ValueError):
         return None
 
 
-def _stamp(info: Mapping[str, Any]) -> Stamp:
+def _fingerprint_in(info: Mapping[str, Any]) -> FileFingerprint:
     """What fsspec's description of a file says."""
     size = info.get("size")
     size = int(size) if isinstance(size, int | float) else None
     checksum = next(((key, info[key]) for key in _CHECKSUMS if info.get(key)), None)
     changed = next((found for key in _TIMES if (found := _nanoseconds(info.get(key))) is not None), None)
     if checksum is None and (changed is None or size is None):
-        return Stamp(size, None, changed or 0)
-    return Stamp(size, repr((size, checksum, changed)).encode(), changed or 0)
+        return FileFingerprint(size, None, changed or 0)
+    return FileFingerprint(size, repr((size, checksum, changed)).encode(), changed or 0)
 
 
 def _nanoseconds(value: object) -> int | None:

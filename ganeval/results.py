@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ganeval.pairs import PairValues
     from ganeval.uncertainty import Estimate
 
-__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart"]
+__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart", "warnings_of"]
 
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
@@ -50,7 +50,7 @@ PAIRS: Mapping[str, object] = MappingProxyType(
 CLASS = "class "
 DIRECTIONS = ("lower", "higher", "closer")
 # No set has more images; a larger count is damage.
-MOST_IMAGES = 10**15
+MAX_IMAGES = 10**15
 
 # Options may be infinite (vendi.order), and JSON has no number for it.
 INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
@@ -264,6 +264,23 @@ class Evaluation:
         return result
 
 
+def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Everything to know before using results: their warnings, and the notes of their metrics.
+
+    Args:
+        evaluations: The results.
+
+    Returns:
+        Each sentence once; a note begins with its metric.
+    """
+    found: dict[str, None] = {}
+    for evaluation in evaluations:
+        found |= dict.fromkeys(evaluation.warnings)
+        for name, result in evaluation.metrics.items():
+            found |= dict.fromkeys(f"{name}: {text}" for text in result.notes)
+    return list(found)
+
+
 def parse_document(text: str, *, name: str) -> object:
     """The value of a JSON text; ResultError, which begins with the name, where it is not JSON or beyond the bounds."""
     if not isinstance(text, str | bytes):
@@ -366,7 +383,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_IMAGES:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IMAGES:
         raise ValueError(f"{str(value)[:20]} is no number of images")
     return value
 

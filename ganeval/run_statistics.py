@@ -15,10 +15,11 @@ metrics and pairs of methods (Holm 1979).
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from statistics import fmean, variance
 
 import numpy as np
@@ -26,7 +27,7 @@ from scipy.special import chdtri, nctdtr, ndtri
 
 from ganeval.comparison import POWER, SIGNIFICANCE, holm, rounded, rounding_of, verdict_on
 from ganeval.errors import UsageError
-from ganeval.gate import mismatches
+from ganeval.gate import mismatches, read_result
 from ganeval.gate.comparability import covariance as saved_covariance
 from ganeval.results import Evaluation
 from ganeval.runs import MethodDifference, RunsComparison, Scope, Spread
@@ -35,17 +36,19 @@ from ganeval.uncertainty import CONFIDENCE, StudentT
 __all__ = ["compare_saved_runs", "run_spreads", "runs_needed"]
 
 # More runs than this are not counted out: the normal distribution gives their number.
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 Runs = Mapping[str, Mapping[str, Evaluation]]
 
 
-def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> RunsComparison:
+def compare_saved_runs(
+    runs: Mapping[str, Mapping[str, Evaluation] | Sequence[str | Path]], *, metrics: Sequence[str] | None = None
+) -> RunsComparison:
     """Compare methods, each with one or more training runs, from results that exist already.
 
     Args:
-        runs: The results by a name of the run, by the name of the method; at least two methods. All must have been
-            measured alike: with one extractor and protocol, against the same reals, with as many images each.
+        runs: By the name of the method, at least two: files of saved results, or results by a name of the run. All must
+            have been measured alike: with one extractor and protocol, against the same reals, with as many images each.
         metrics: Names of metrics that every run has; None for all that every run has.
 
     Returns:
@@ -54,6 +57,7 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
     Raises:
         UsageError: There are fewer than two methods, one without a run, a run twice, a metric that a run does not have,
             or runs that were measured differently.
+        ResultError: A file is missing, damaged or no result.
 
     >>> import torch
     >>> draw = lambda top: torch.randint(top, (50, 3, 4, 4), dtype=torch.uint8)
@@ -63,12 +67,11 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
     1
     """
     check_methods(runs)
-    if not all(isinstance(found, Mapping) for found in runs.values()):
-        raise UsageError("Results of runs are given by a name of the run, as in {'A': {'a1': result, 'a2': result}}.")
-    _check_repeats(runs)
-    shared, warnings = _metrics(runs, metrics)
-    _check_alike(runs, shared)
-    single = [method for method, found in runs.items() if len(found) == 1]
+    results = _results(runs)
+    _check_repeats(results)
+    shared, warnings = _metrics(results, metrics)
+    _check_alike(results, shared)
+    single = [method for method, found in results.items() if len(found) == 1]
     if single:
         names, have = (single[0], "has") if len(single) == 1 else (" and ".join(single), "have")
         warnings.append(
@@ -76,7 +79,7 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
             "'of these models' hold if only the images are drawn again, and say nothing about the methods; train each "
             "method at least twice, better five times."
         )
-    counts = {method: len(found) for method, found in runs.items()}
+    counts = {method: len(found) for method, found in results.items()}
     if min(counts.values()) == 2 and max(counts.values()) > 2:
         few = ", ".join(method for method, count in counts.items() if count == 2)
         warnings.append(
@@ -84,9 +87,9 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
             "verdicts on equal methods are false, and not 5%; train as many runs of each."
         )
     return RunsComparison(
-        runs={method: dict(found) for method, found in runs.items()},
-        spreads=run_spreads(runs, shared),
-        differences=_differences(runs, shared),
+        runs=results,
+        spreads=run_spreads(results, shared),
+        differences=_differences(results, shared),
         warnings=tuple(warnings),
     )
 
@@ -125,7 +128,7 @@ def runs_needed(difference: float, variances: tuple[float, float], level: float 
     # With the normal distribution, which asks for too few runs.
     normal = float(((ndtri(1 - level / 2) + ndtri(POWER)) / effect) ** 2)
     count = max(2, math.ceil(min(normal, 1e15)))
-    while count <= MOST_COUNTED and _power(effect, variances, level, count) < POWER:
+    while count <= MAX_COUNTED and _power(effect, variances, level, count) < POWER:
         count += 1
     return count
 
@@ -181,6 +184,30 @@ def named_runs(runs: Mapping[str, Sequence[object]]) -> dict[str, dict[str, obje
                 raise UsageError(f"The method '{method}' has the run {name} twice; one run counts once.")
             named[method][name] = one
     return named
+
+
+def _results(runs: Mapping[str, Mapping[str, Evaluation] | Sequence[str | Path]]) -> dict[str, dict[str, Evaluation]]:
+    """The results of all methods, files read; UsageError for what is neither, and for a file that is given twice."""
+    seen: dict[str, str] = {}
+    results: dict[str, dict[str, Evaluation]] = {}
+    for method, given in runs.items():
+        if isinstance(given, Mapping):
+            results[method] = dict(given)
+            continue
+        results[method] = {}
+        for run in given:
+            if not isinstance(run, str | os.PathLike):
+                raise UsageError(
+                    "Runs are files of saved results, or results by a name of the run, as in "
+                    f"{{'A': {{'a1': result, 'a2': result}}}}; found {type(run).__name__}."
+                )
+            place = os.path.realpath(run)
+            if place in seen:
+                others = "twice a run" if seen[place] == method else f"a run of {seen[place]} and"
+                raise UsageError(f"{run} is {others} of {method}; one run counts once.")
+            seen[place] = method
+            results[method][str(run)] = read_result(Path(run)).evaluation
+    return results
 
 
 def _check_repeats(runs: Runs) -> None:

@@ -13,7 +13,7 @@ from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, Protocol, find_protocol
 from ganeval.ranges import parse_range
 
-__all__ = ["ON_ERROR", "MeasuringKeywords", "Settings", "SettingsKeywords"]
+__all__ = ["ON_ERROR", "MeasuringKeywords", "ReadingKeywords", "Settings", "SettingsKeywords"]
 
 ON_ERROR = ("fail", "skip")
 
@@ -29,11 +29,10 @@ class MeasuringKeywords(TypedDict, total=False):
     batch_size: int | None
 
 
-class SettingsKeywords(MeasuringKeywords, total=False):
-    """The fields of `Settings`, as keywords of the functions that take them."""
+class ReadingKeywords(MeasuringKeywords, total=False):
+    """The fields of `Settings` without `num_samples`, as keywords of functions that need a number of their own."""
 
     workers: int | None
-    num_samples: int | None
     seed: int
     on_error: Literal["fail", "skip"]
     include: Sequence[str]
@@ -42,6 +41,12 @@ class SettingsKeywords(MeasuringKeywords, total=False):
     prepared: str | None
     cache: bool
     cache_dir: Path | None
+
+
+class SettingsKeywords(ReadingKeywords, total=False):
+    """The fields of `Settings`, as keywords of the functions that take them."""
+
+    num_samples: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,13 +36,13 @@ NONE = "-"
 # Below this a value is rounding, and written as 0.
 NOTHING = 1e-9
 # Fixed point shows no more decimals than this; smaller numbers are written with an exponent.
-MOST_DECIMALS = 7
+MAX_DECIMALS = 7
 # So are larger ones.
 LARGE = 1e15
 # Smaller p-values are not told apart: how far below it they are means nothing.
 LEAST_P = 0.001
 # Larger sample sizes are no advice.
-MOST_IMAGES, MOST_RUNS = 10_000_000, 10_000
+MAX_IMAGES, MAX_RUNS = 10_000_000, 10_000
 
 
 def with_error(value: float, error: float | None) -> str:
@@ -125,7 +125,7 @@ def fixed(value: float, decimals: int) -> str:
     """
     if abs(value) < NOTHING:
         return "0"
-    if decimals > MOST_DECIMALS or abs(value) >= LARGE:
+    if decimals > MAX_DECIMALS or abs(value) >= LARGE:
         return f"{value:.3e}"
     return f"{value:.{decimals}f}"
 
@@ -164,8 +164,8 @@ def verdict_text(difference: "Difference", first: str, second: str) -> str:
         return f"{second} is {difference.verdict} than {first}"
     if difference.needed is None:
         return "can't tell"
-    if difference.needed > MOST_IMAGES:
-        return f"can't tell; not even {MOST_IMAGES:,} images of each set would"
+    if difference.needed > MAX_IMAGES:
+        return f"can't tell; not even {MAX_IMAGES:,} images of each set would"
     return f"can't tell; about {_two_digits(difference.needed):,} images of each set would"
 
 
@@ -186,8 +186,8 @@ def method_verdict_text(difference: "MethodDifference", first: str, second: str)
         return f"{second} is {difference.verdict} than {first}"
     if difference.needed is None:
         return "can't tell"
-    if difference.needed > MOST_RUNS:
-        return f"can't tell; not even {MOST_RUNS:,} runs of each method would"
+    if difference.needed > MAX_RUNS:
+        return f"can't tell; not even {MAX_RUNS:,} runs of each method would"
     return f"can't tell; about {_two_digits(difference.needed):,} runs of each method would"
 
 

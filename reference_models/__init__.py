@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from reference_models.base import GAN, Model, Player, SemiSupervised, SequenceModel, Translator
     from reference_models.batches import Batch, Data, SequenceData
     from reference_models.data.specs import check_data
-    from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
+    from reference_models.engine.curves import Curve, CurvePoint, read_curve
+    from reference_models.engine.description import (
+        ModelSummary,
+        learning_rates,
+        recipe_to_dict,
+        summarize_model,
+        summarize_recipe,
+    )
     from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
     from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
+    from reference_models.scoring.seeds import SeedsSummary, summarize_seeds
     from reference_models.scoring.sequences import (
         SEQUENCE_METRICS,
         bleu,
@@ -58,8 +66,9 @@ _HOMES = MappingProxyType(
             "reference_models.base",
         ),
         **dict.fromkeys(("Batch", "Data", "SequenceData"), "reference_models.batches"),
+        **dict.fromkeys(("Curve", "CurvePoint", "read_curve"), "reference_models.engine.curves"),
         **dict.fromkeys(
-            ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
+            ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model", "summarize_recipe"),
             "reference_models.engine.description",
         ),
         **dict.fromkeys(("Diagnostics", "Finding", "parse_alarms"), "reference_models.engine.diagnostics"),
@@ -91,6 +100,7 @@ _HOMES = MappingProxyType(
         ),
         "PublishedComparison": "reference_models.scoring.published",
         "Scores": "reference_models.scoring.scores",
+        **dict.fromkeys(("SeedsSummary", "summarize_seeds"), "reference_models.scoring.seeds"),
     }
 )
 
@@ -102,6 +112,8 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callbacks",
+    "Curve",
+    "CurvePoint",
     "Data",
     "Diagnostics",
     "Finding",
@@ -116,6 +128,7 @@ __all__ = [
     "Sampler",
     "ScoredRun",
     "Scores",
+    "SeedsSummary",
     "SemiSupervised",
     "SequenceData",
     "SequenceModel",
@@ -146,6 +159,7 @@ __all__ = [
     "open_sampler",
     "open_translator",
     "parse_alarms",
+    "read_curve",
     "read_log",
     "recipe_to_dict",
     "resume",
@@ -157,6 +171,8 @@ __all__ = [
     "self_bleu",
     "start",
     "summarize_model",
+    "summarize_recipe",
+    "summarize_seeds",
     "train",
     "train_and_score",
     "train_and_score_seeds",

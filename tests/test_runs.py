@@ -360,8 +360,6 @@ def test_runs_are_lists_by_the_name_of_the_method(runs: Any, message: str) -> No
     """A text is not taken for a list of its letters, nor a tensor for one of its images."""
     with pytest.raises(UsageError, match=message):
         ganeval.compare_runs("digits:train", runs)
-    with pytest.raises(UsageError, match="Results of runs are given by a name of the run"):
-        ganeval.compare_saved_runs({"A": ["a"], "B": ["b"]})  # type: ignore[dict-item]
 
 
 def test_a_page_shows_runs_as_dots(tmp_path: Path) -> None:
@@ -406,3 +404,26 @@ def test_history_shows_the_seeds_of_a_method_as_one_entry(tmp_path: Path) -> Non
     assert (entry.value.value, entry.runs, entry.created) == (3.0, (1.0, 2.0, 6.0), "2026-01-03")
     assert entry.value.standard_error == pytest.approx(np.std((1, 2, 6), ddof=1) / math.sqrt(3))
     assert [one.name for one in read_history(tmp_path / "v1", "m").entries] == ["v1"]
+
+
+def test_saved_runs_are_files_or_results(tmp_path: Path) -> None:
+    """Files give what the results in them give, and both can be mixed; a file counts once, under any spelling."""
+    values = {"A": (1.0, 1.1), "B": (2.0, 2.2)}
+    files = {name: [tmp_path / f"{name}{number}.json" for number in (0, 1)] for name in values}
+    for name, paths in files.items():
+        for path, value in zip(paths, values[name], strict=True):
+            path.write_text(run(value).to_json(), encoding="utf-8")
+    found = compare_saved_runs(files)
+    assert found.differences == methods(*values.values()).differences
+    assert list(found.runs["A"]) == [str(path) for path in files["A"]]
+    mixed = compare_saved_runs({"A": {"x": run(1.0), "y": run(1.1)}, "B": list(map(str, files["B"]))})
+    assert mixed.differences == found.differences
+    other = tmp_path / "." / "A0.json"
+    with pytest.raises(UsageError, match=r"A0\.json is twice a run of A"):
+        compare_saved_runs({"A": [files["A"][0], f"{tmp_path}/../{tmp_path.name}/A0.json"], "B": files["B"]})
+    with pytest.raises(UsageError, match=r"A0\.json is a run of A and of B"):
+        compare_saved_runs({"A": files["A"], "B": [other]})
+    with pytest.raises(UsageError, match="found Evaluation"):
+        compare_saved_runs({"A": files["A"], "B": [run(2.0)]})
+    with pytest.raises(ResultError, match=r"none\.json cannot be read"):
+        compare_saved_runs({"A": files["A"], "B": [tmp_path / "none.json"]})

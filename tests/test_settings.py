@@ -15,7 +15,7 @@ from ganeval.errors import UsageError
 from ganeval.extractors.weights import weights_path
 from ganeval.paths import cache_root, data_root
 from ganeval.protocols import PROTOCOLS
-from ganeval.settings import ON_ERROR, MeasuringKeywords, Settings, SettingsKeywords
+from ganeval.settings import ON_ERROR, MeasuringKeywords, ReadingKeywords, Settings, SettingsKeywords
 
 
 def test_every_default_is_a_valid_choice() -> None:
@@ -133,4 +133,5 @@ def test_keywords_are_the_fields_of_settings() -> None:
     fields = get_type_hints(Settings)
     assert get_type_hints(SettingsKeywords) == fields
     assert get_type_hints(MeasuringKeywords).items() <= fields.items()
+    assert get_type_hints(ReadingKeywords) == {name: kind for name, kind in fields.items() if name != "num_samples"}
     assert not SettingsKeywords.__required_keys__

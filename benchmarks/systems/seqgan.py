@@ -77,7 +77,7 @@ def one_seed(seed: int) -> tuple[float, Mapping[str, tuple[float, float]]]:
     for reward in REWARDS:
         # The discriminator of a control has no say: it is not pretrained, and one update keeps it from costing much.
         alone = {} if reward == "discriminator" else {"settings.discriminator_updates": 1}
-        other = Training(plan.choose(**{"settings.reward": reward}, **alone), data)
+        other = Training(plan.choose({"settings.reward": reward, **alone}), data)
         other.restore(state)
         while reward != "discriminator" and _model(other).phase(other.step) == "pretraining":
             other.step += 1

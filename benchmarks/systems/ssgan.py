@@ -71,7 +71,7 @@ def errors_over_draws(plan: TrainingPlan, images: Images, held_out: Images, labe
 
     for draw in range(draws):
         for name, chosen in ((GAN, {}), (TWIN, SSGAN.labels_alone)):
-            own = replace(plan.choose(**{"settings.labelled": labelled}, **chosen), seed=draw)
+            own = replace(plan.choose({"settings.labelled": labelled, **chosen}), seed=draw)
             training = Training(own, images)
             for _ in range(plan.recipe.steps):
                 training.advance()

@@ -7,10 +7,11 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.gate_options import THRESHOLDS, Gate, GateExit, failures_exit_2
-from ganeval_cli.io import LocalPath, check_apart, check_writable, same_file, to_json, write_text
+from ganeval_cli.gate_options import THRESHOLDS, GateExit, failures_exit_2
+from ganeval_cli.io import LocalPath, check_apart, check_writable, same_file
 
 if TYPE_CHECKING:
+    from ganeval.gate import SavedResult
     from ganeval.results import Evaluation
 
 _FORCE = "The baseline is unchanged; --force replaces it."
@@ -32,7 +33,7 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
     a result that is worse (1), measured differently (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
-        from ganeval.gate import baseline_document, read_result
+        from ganeval.gate import read_result, write_baseline
 
         check_writable(baseline)
         check_apart((baseline,), (thresholds,))
@@ -40,24 +41,27 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
             raise UsageError(f"{result} is the baseline itself; write the result to another file, and name that.")
         evaluation = read_result(result).evaluation
         old = read_result(baseline) if baseline.exists() else None
-        if not force:
-            _refuse(Gate.open(None if old is None else baseline, thresholds, alone=True), result, evaluation)
-        document = baseline_document(evaluation, baseline.absolute().parent)
-        write_text(baseline, to_json(document) + "\n")
-        declaration = document["baseline"]
-        at_commit = f" at commit {declaration['commit'][:12]}" if declaration["commit"] else ""
-        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {declaration['by']}{at_commit}")
+        if force:
+            write_baseline(evaluation, baseline)
+        else:
+            _update(evaluation, baseline, thresholds, result=result, old=old)
+        declaration = read_result(baseline).declaration or {}
+        commit = declaration.get("commit")
+        at_commit = f" at commit {commit[:12]}" if commit else ""
+        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {declaration.get('by')}{at_commit}")
         if old is not None and (lost := [one for one in old.evaluation.metrics if one not in evaluation.metrics]):
             note(f"warning: the baseline no longer holds {', '.join(lost)}.")
 
 
-def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
-    """End with the gate's exit code unless the result may be the baseline."""
-    from ganeval.gate import check_successor, to_text
+def _update(
+    evaluation: "Evaluation", baseline: Path, thresholds: Path | None, *, result: Path, old: "SavedResult | None"
+) -> None:
+    """Replace the baseline, or end with the gate's exit code, and the reasons, where the result may not."""
+    from ganeval.gate import find_thresholds, read_thresholds, to_text, update_baseline
 
-    old = None if gate.baseline is None else gate.baseline.evaluation
-    check = check_successor(evaluation, old, gate.thresholds)
+    chosen = find_thresholds(Path()) if thresholds is None else read_thresholds(thresholds)
+    check = update_baseline(evaluation, baseline, chosen)
     if code := check.exit_code():
-        note(to_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
+        note(to_text(check, result=str(result), baseline=None if old is None else str(old)))
         note("There is no baseline yet; --force writes it." if old is None else _FORCE)
         raise GateExit(code)

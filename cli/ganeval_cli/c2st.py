@@ -1,5 +1,6 @@
 """`ganeval c2st`: classifier two-sample tests between reals and fakes."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import GRID
-from ganeval_cli.run import Supplement, both_sides, check_one_setup, evaluate_sets, show
+from ganeval_cli.run import Supplement, check_one_setup, evaluate_sets, show
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
@@ -77,42 +78,28 @@ def _classifiers(text: str) -> list[str]:
 
 def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: OutputOptions) -> Supplement:
     """P-values, and the images that a classifier is surest about."""
-    from ganeval.metrics import most_discriminable
-    from ganeval.report_data import most_discriminable_grid
+    from ganeval import most_discriminable_images
 
     tests = _tests(evaluation, output)
-    real, fake = both_sides(evaluation)
     try:
-        found = most_discriminable(real.rows(), fake.rows(), count=KEPT)
+        found = most_discriminable_images(evaluation, count=KEPT, grid=grid)
     except MetricError as error:
         # The tests may need fewer images than this. A grid that was asked for must not be left out, though.
         if grid is not None:
             raise
         text = f"{tests}\n\nsurest images: left out. {error}"
         return Supplement({"left_out": {"most_discriminable": str(error)}}, text, TESTED)
-    if grid is not None:
-        most_discriminable_grid(evaluation, found, grid)
-    surest = {
-        "real": [
-            {"name": real.image_name(row), "index": real.index(row), "probability_fake": score}
-            for row, score in zip(found.real.tolist(), found.real_scores.tolist(), strict=True)
-        ],
-        "fake": [
-            {"name": fake.image_name(row), "index": fake.index(row), "probability_fake": score}
-            for row, score in zip(found.fake.tolist(), found.fake_scores.tolist(), strict=True)
-        ],
-    }
     named = [
         (
-            str(fake["name"]),
-            probability_text(float(str(fake["probability_fake"]))),
-            str(real["name"]),
-            probability_text(1 - float(str(real["probability_fake"]))),
+            fake.name,
+            probability_text(fake.probability_fake),
+            real.name,
+            probability_text(1 - real.probability_fake),
         )
-        for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
+        for fake, real in list(zip(found.fake, found.real, strict=False))[:SHOWN]
     ]
     surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, output)
-    return Supplement({"most_discriminable": surest}, f"{tests}\n\n{surely}", TESTED)
+    return Supplement({"most_discriminable": asdict(found)}, f"{tests}\n\n{surely}", TESTED)
 
 
 def _tests(evaluation: "Evaluation", output: OutputOptions) -> str:

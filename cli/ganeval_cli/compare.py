@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import UsageError
+from ganeval.results import warnings_of
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
 from ganeval_cli.compare_runs import compare_methods, show_methods
@@ -20,7 +21,7 @@ from ganeval_cli.options import (
     OutputOptions,
     command,
 )
-from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose
 from ganeval_cli.report_options import REPORT, ReportOptions
 from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_and_print, warn
 
@@ -69,7 +70,7 @@ def compare(
             real, runs, metrics=metrics, options=options, evaluation=evaluation, output=output, report=report
         )
         show_methods(methods, output)
-        report.write(methods.evaluations, output.path, methods=methods)
+        report.write(methods, output.path)
         return
     if real is None:
         raise UsageError("Say what is compared: ganeval compare REAL A B, or --runs A=a1/,a2/ --runs B=b1/,b2/")
@@ -89,11 +90,11 @@ def compare(
         settings = {**keywords(evaluation, output), "extractor": None, "extractors": evaluation.extractors}
         by_extractor = compare_extractors(real, sets, metrics=metrics, options=options, also=also, **settings)
         show_extractors(by_extractor, output)
-        report.write(by_extractor.evaluations, output.path, extractors=by_extractor)
+        report.write(by_extractor, output.path)
         return
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
     show_comparison(found, output)
-    report.write(found.evaluations, output.path, comparison=found)
+    report.write(found, output.path)
 
 
 def show_comparison(found: "Comparison", output: OutputOptions) -> None:

@@ -1,13 +1,12 @@
 """`ganeval compare --runs`: methods compared over their training runs, measured here or saved."""
 
-import os
-from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ganeval.errors import UsageError
+from ganeval.results import warnings_of
 from ganeval.settings import Settings
 from ganeval.tables import (
     DIFFERENCE_HEAD,
@@ -18,7 +17,7 @@ from ganeval.tables import (
 )
 from ganeval_cli.io import check_local
 from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
-from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose
 from ganeval_cli.report_options import ReportOptions
 from ganeval_cli.run import check_specs, keywords, save_and_print, warn
 
@@ -51,7 +50,11 @@ def compare_methods(
         )
     if saved:
         _check_saved(real, options, evaluation, report)
-        return _compare_saved(runs, None if metrics == EVERY_METRIC else cast("Sequence[str] | None", metrics))
+        for run in saved:
+            check_local(run)
+        from ganeval import compare_saved_runs
+
+        return compare_saved_runs(runs, metrics=None if metrics == EVERY_METRIC else cast("list[str] | None", metrics))
     if real is None:
         raise UsageError(
             f"Say what {sources[0]} is measured against: ganeval compare REAL --runs A=a1/,a2/ --runs B=b1/,b2/. "
@@ -121,22 +124,6 @@ def _check_saved(
     if vain:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in vain)
         raise UsageError(f"Saved results were measured already, and {names} cannot change them: leave it out.")
-
-
-def _compare_saved(runs: Mapping[str, Sequence[str]], metrics: "Sequence[str] | None") -> "RunsComparison":
-    """Compare saved results, in files."""
-    from ganeval import compare_saved_runs
-    from ganeval.gate import read_result
-
-    places: dict[str, str] = {}
-    for method, found in runs.items():
-        for run in found:
-            check_local(run)
-            other = places.setdefault(os.path.realpath(run), method)
-            if other != method:
-                raise UsageError(f"{run} is a run of {other} and of {method}; one run counts once.")
-    results = {method: {run: read_result(Path(run)).evaluation for run in found} for method, found in runs.items()}
-    return compare_saved_runs(results, metrics=metrics)
 
 
 def show_methods(found: "RunsComparison", output: OutputOptions) -> None:

@@ -74,12 +74,10 @@ class Gate:
         junit: Path | None = None,
         reads: Iterable[Path | None] = (),
         writes: Iterable[Place | None] = (),
-        alone: bool = False,
     ) -> "Gate":
         """Read what the options name, and check that the JUnit file can be written.
 
-        reads, writes: the other files of the command; no file may be in both. alone: accept neither baseline nor
-        thresholds.
+        reads, writes: the other files of the command; no file may be in both.
         """
         from ganeval.gate import find_thresholds, read_result, read_thresholds
 
@@ -87,7 +85,7 @@ class Gate:
         check_writable(junit)
         saved = None if baseline is None else read_result(baseline)
         chosen = find_thresholds(Path()) if thresholds is None else read_thresholds(thresholds)
-        if saved is None and chosen is None and not alone:
+        if saved is None and chosen is None:
             raise UsageError(
                 "There is nothing to check against: give --baseline, or --thresholds with max or min of a metric."
             )

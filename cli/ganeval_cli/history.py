@@ -15,10 +15,10 @@ from ganeval_cli.options import FORMAT, QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate import History, HistoryEntry
+    from reference_models import Curve
 
 # A change of at least this many times the value is written with an exponent.
 LARGE_CHANGE = 1e6
-PLOTS = (".svg", ".png", ".pdf")
 
 
 @command(FORMAT, QUIET)
@@ -35,35 +35,37 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
     """
     with failures_exit_2():
         from ganeval.gate import read_history
-        from ganeval_cli.history_run import course_document, course_text, read_course
-        from reference_models import is_run
+        from ganeval_cli.history_run import curve_document, curve_text
 
-        course = read_course(folder, metric) if is_run(folder) else None
-        if course is not None:
+        curve = _curve(folder, metric)
+        if curve is not None:
             if plot is not None:
                 raise UsageError(f"--plot draws saved results; `ganeval report --training {folder}` draws a run's log.")
-            out(to_json(course_document(course)) if format == "json" else course_text(course))
+            out(to_json(curve_document(curve)) if format == "json" else curve_text(curve))
             return
-        if plot is not None:
-            _check_plot(plot)
+        check_writable(plot)
         found = read_history(folder, metric)
         if plot is not None:
-            from ganeval_cli.history_plot import draw
+            from ganeval.report import plot_history
 
-            draw(found, plot)
+            plot_history(found, plot)
         out(to_json(_document(found)) if format == "json" else _text(found))
         for reason in () if quiet else found.left_out:
             note(f"warning: left out: {reason}")
 
 
-def _check_plot(plot: Path) -> None:
-    from importlib.util import find_spec
+def _curve(folder: Path, metric: str | None) -> "Curve | None":
+    """Of a run's log; None for saved results, and for a run that was scored at its end alone."""
+    from reference_models import is_run, read_curve
 
-    if plot.suffix.lower() not in PLOTS:
-        raise UsageError(f"--plot draws {', '.join(PLOTS)}; found '{plot}'.")
-    check_writable(plot)
-    if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'ganeval[report]'.")
+    if not is_run(folder):
+        return None
+    try:
+        return read_curve(folder, metric)
+    except UsageError:
+        if (folder / "result.json").is_file():
+            return None
+        raise
 
 
 def _document(found: "History") -> dict[str, object]:

@@ -1,8 +1,9 @@
 """`ganeval nn`: distances of fakes to their nearest reals, and which fakes look like copies."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +22,10 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import GRID
-from ganeval_cli.run import Supplement, both_sides, check_one_setup, evaluate_sets, show
+from ganeval_cli.run import Supplement, check_one_setup, evaluate_sets, show
 
 if TYPE_CHECKING:
-    from ganeval.metrics import Distance
+    from ganeval.report_data import NearestImages
     from ganeval.results import Evaluation
 
 # Pairs on the screen; the JSON document has every fake.
@@ -83,31 +84,11 @@ def nn(
 
 
 def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOptions) -> Supplement:
-    from ganeval.metrics import nearest_pairs
-    from ganeval.report_data import neighbour_grid
+    from ganeval import nearest_images
 
-    (real, fake), result = both_sides(evaluation), evaluation["nn"]
-    spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])
-    found = nearest_pairs(real.rows(), fake.rows(), k, distance=distance)
-    if grid is not None:
-        neighbour_grid(evaluation, found, grid)
-    ratios = [None] * len(fake) if found.ratios is None else found.ratios.tolist()
-    pairs: list[dict[str, object]] = [
-        {
-            "fake": fake.image_name(row),
-            "index": fake.index(row),
-            "ratio": ratio,
-            "reals": [
-                {"real": real.image_name(near), "index": real.index(near), "distance": far}
-                for near, far in zip(nearest, far_off, strict=True)
-            ],
-        }
-        for row, ratio, nearest, far_off in zip(
-            found.fakes.tolist(), ratios, found.reals.tolist(), found.distances.tolist(), strict=True
-        )
-    ]
+    spread, pairs = list(_spread(evaluation["nn"].details)), nearest_images(evaluation, k, grid=grid)
     told = Table(("distances of fakes", ""), spread).markdown() if output.format == "markdown" else facts(spread)
-    return Supplement({"pairs": pairs}, f"{told}\n\n{_suspicious(pairs, output)}", COUNTED)
+    return Supplement({"pairs": [asdict(pair) for pair in pairs]}, f"{told}\n\n{_suspicious(pairs, output)}", COUNTED)
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
@@ -126,11 +107,10 @@ def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
 
 
-def _suspicious(pairs: list[dict[str, object]], output: OutputOptions) -> str:
-    rows = []
-    for pair in pairs[:SHOWN]:
-        nearest = cast(list[dict[str, object]], pair["reals"])[0]
-        ratio, far = cast(float | None, pair["ratio"]), cast(float, nearest["distance"])
-        rows.append((str(pair["fake"]), str(nearest["real"]), four_digits(far), ratio_text(ratio)))
+def _suspicious(pairs: "Sequence[NearestImages]", output: OutputOptions) -> str:
+    rows = [
+        (pair.fake, pair.reals[0].real, four_digits(pair.reals[0].distance), ratio_text(pair.ratio))
+        for pair in pairs[:SHOWN]
+    ]
     head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
     return laid_out(head, rows, output)

@@ -165,8 +165,7 @@ class Limits:
 
     def _updated(self, result: "Evaluation") -> bool:
         """Write the baseline, unless the result lacks a metric of the old one, or would not pass against itself."""
-        from ganeval.gate import baseline_document, check, read_result
-        from ganeval_cli.io import to_json, write_text
+        from ganeval.gate import check, read_result, write_baseline
 
         old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
         if lost := [metric for metric in old if metric not in result.metrics]:
@@ -177,7 +176,7 @@ class Limits:
             self._show(found, None)
             return False
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._path, to_json(baseline_document(result, self._path.parent)) + "\n")
+        write_baseline(result, self._path)
         self._tell(f"wrote {self._short()}")
         return True
 

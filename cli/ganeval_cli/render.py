@@ -108,16 +108,6 @@ def extractors_text(evaluations: Mapping[str, Evaluation], *, view: OutputOption
     return "\n\n".join(parts)
 
 
-def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
-    """Every warning and note, once."""
-    found: dict[str, None] = {}
-    for evaluation in evaluations:
-        found |= dict.fromkeys(evaluation.warnings)
-        for name, result in evaluation.metrics.items():
-            found |= dict.fromkeys(f"{name}: {text}" for text in result.notes)
-    return list(found)
-
-
 def footnote(evaluations: Iterable[Evaluation]) -> tuple[str, ...]:
     """The line that says what the mark means, where a value has it."""
     return () if all(evaluation.comparable for evaluation in evaluations) else (FOOTNOTE,)

@@ -1,18 +1,12 @@
 """`ganeval report`: saved results as one page that opens anywhere."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ganeval_cli.console import note
-from ganeval_cli.io import LocalPath, check_apart, check_page, write_text
+from ganeval_cli.io import LocalPath, check_apart, check_page
 from ganeval_cli.options import QUIET, command
-
-if TYPE_CHECKING:
-    from ganeval.gate import Check
-    from ganeval.report import ReportInputs
 
 _FILE = LocalPath()
 
@@ -51,32 +45,14 @@ def report(
     come with pictures and curves; several results, and those of `ganeval compare`, are shown next to each other with
     their differences.
     """
-    from ganeval.report import check_installed, read_floor, read_inputs, read_run, render
+    from ganeval.report import check_installed, read_inputs, write_page
 
     check_installed()
     check_page(output)
     check_apart((output,), (*results, floor, baseline, thresholds))
-    inputs = read_inputs(results)
-    inputs = replace(
-        inputs,
-        floor=None if floor is None else read_floor(floor),
-        runs=tuple(read_run(path) for path in training),
-    )
-    if baseline is not None or thresholds is not None:
-        inputs = replace(inputs, checks=_checks(inputs, baseline, thresholds))
-    page = render(inputs, title=title)
-    write_text(output, page)
+    inputs = read_inputs(results, floor=floor, baseline=baseline, thresholds=thresholds, training=training)
+    write_page(inputs, output, title=title)
     if not quiet:
         for subject in inputs.subjects:
             if subject.data is None:
                 note(f"{subject.name}: {subject.why}")
-
-
-def _checks(inputs: "ReportInputs", baseline: Path | None, thresholds: Path | None) -> "dict[str, Check]":
-    """The gate's verdict on every result."""
-    from ganeval.gate import check, find_thresholds, read_thresholds
-    from ganeval.report import read_evaluation
-
-    base = None if baseline is None else read_evaluation(baseline)
-    tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)
-    return {one.name: check(one.evaluation, base, tolerances) for one in inputs.subjects}

@@ -1,7 +1,7 @@
 """`--report-data`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.places import Place, RemotePath
-from ganeval_cli.io import LocalPath, OutputFile, check_page, write_text
+from ganeval_cli.io import LocalPath, OutputFile, check_page
 from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
@@ -59,47 +59,26 @@ class ReportOptions:
 
     def write(
         self,
-        evaluations: "Mapping[str, Evaluation]",
+        found: "Evaluation | Comparison | RunsComparison | ExtractorsComparison",
         output: Place | None,
         *,
-        comparison: "Comparison | None" = None,
+        name: str | None = None,
         checks: "Mapping[str, Check] | None" = None,
-        methods: "RunsComparison | None" = None,
-        extractors: "ExtractorsComparison | None" = None,
     ) -> None:
-        """Choose what to show of every evaluation, and write it.
+        """Write the report data next to the result, and the page, as far as they were asked for.
 
-        comparison: of all of them. checks: the gate's, by the evaluations' names. methods: whose runs they are.
-        extractors: the comparison by several, whose results they are.
+        name: of a single evaluation. checks: the gate's, by the evaluations' names.
         """
         if not self.wanted:
             return
-        from ganeval.report import ReportInputs, Subject, report_data_path, write_report_data
-        from ganeval.report_data import build_report_data
+        from ganeval.report import save_report_data, write_page
+        from ganeval.report_data import report_inputs
 
-        subjects = []
-        for number, (name, evaluation) in enumerate(evaluations.items(), 1):
-            if evaluation.fake is None:
-                # A saved result has no images.
-                subjects.append(Subject(name, evaluation))
-                continue
-            data = build_report_data(evaluation)
-            subjects.append(Subject(name, evaluation, data))
-            if self.report_data and isinstance(output, Path):
-                one_of_many = any(one is not None for one in (comparison, methods, extractors))
-                write_report_data(report_data_path(output, number if one_of_many else None), data)
+        inputs = report_inputs(found, name=name, checks=checks)
+        if self.report_data and isinstance(output, Path):
+            save_report_data(inputs, output)
         if self.page is not None:
-            from ganeval.report import render
-
-            inputs = ReportInputs(
-                subjects,
-                comparison=comparison,
-                floor=self._read_floor(),
-                checks=checks or {},
-                methods=methods,
-                extractors=extractors,
-            )
-            write_text(self.page, render(inputs))
+            write_page(replace(inputs, floor=self._read_floor()), self.page)
 
     def _read_floor(self) -> "Evaluation | None":
         from ganeval.report import read_floor

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.errors import UsageError
 from ganeval.printable import printable
+from ganeval.results import warnings_of
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json, write_text
 from ganeval_cli.options import EvaluationOptions, OutputOptions
-from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text, protocols_text, warnings_of
+from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text, protocols_text
 
 if TYPE_CHECKING:
     from ganeval.extractors import Output
-    from ganeval.pipeline import FeatureSet, Names, Options
+    from ganeval.pipeline import Names, Options
     from ganeval.results import Evaluation
 
 
@@ -80,13 +81,6 @@ def keywords(evaluation: EvaluationOptions, output: OutputOptions) -> dict[str, 
     from ganeval_cli.progress import bars
 
     return {"progress": bars(quiet=output.quiet), **asdict(evaluation.settings)}
-
-
-def both_sides(evaluation: "Evaluation") -> "tuple[FeatureSet, FeatureSet]":
-    """The features of the reals and of the fakes."""
-    assert evaluation.real is not None
-    assert evaluation.fake is not None
-    return evaluation.real, evaluation.fake
 
 
 def show(

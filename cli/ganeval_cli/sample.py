@@ -157,7 +157,7 @@ def sample(
 @click.command()
 @_GRID
 @click.option("--rows", type=click.IntRange(1, 100), default=4, show_default=True, help="Walks.")
-@click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images a walk.")
+@click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images per walk.")
 @_LABEL
 @drawing
 def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None) -> None:
@@ -169,7 +169,7 @@ def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None)
     sampler = drawing.open()
     from reference_models import interpolate as interpolated
 
-    images = interpolated(sampler, rows=rows, columns=columns, seed=drawing.seed, label=_class(sampler, label))
+    images = interpolated(sampler, rows=rows, columns=columns, seed=drawing.seed, label=label)
     drawing.write(images, columns=columns, what=f"{rows} walks between samples")
 
 
@@ -189,7 +189,7 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
     sampler = drawing.open()
     from reference_models import latent_arithmetic
 
-    images, captions, columns = latent_arithmetic(sampler, terms, seed=drawing.seed, label=_class(sampler, label))
+    images, captions, columns = latent_arithmetic(sampler, terms, seed=drawing.seed, label=label)
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
 
 
@@ -228,7 +228,3 @@ def _words(text: str) -> list[str]:
     if not all(words) or not words:
         raise UsageError(f"{text!r} is no list of classes; write their names, separated by commas, as in 3,1,4.")
     return words
-
-
-def _class(sampler: "Sampler", word: str | None) -> int | None:
-    return None if word is None else sampler.find_classes([word])[0]

@@ -143,14 +143,13 @@ def score(
         )
         show(found, evaluation=evaluation, output=output)
         if evaluation.extractors:
-            from ganeval.comparison import Comparison, ExtractorsComparison
+            from ganeval import ExtractorsComparison
 
-            by = ExtractorsComparison({name: Comparison({fake: one}, ()) for name, one in found.items()})
-            report.write(by.evaluations, output.path, extractors=by)
+            report.write(ExtractorsComparison.of_one(fake, found), output.path)
         if evaluation.several is not None:
             return
         result = found[evaluation.settings.protocol]
         checks = {} if opened is None else {fake: opened.check(result)}
-        report.write({fake: result}, output.path, checks=checks)
+        report.write(result, output.path, name=fake, checks=checks)
         if opened is not None:
             opened.hold(result, output)

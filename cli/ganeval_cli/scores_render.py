@@ -1,7 +1,6 @@
-"""What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
+"""A scored run on the screen: a table with the floor beside each score."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ganeval.results import CLASS
@@ -113,21 +112,3 @@ def _comparison(target: "Target", found: "MetricResult | None", reached: bool | 
         return f"{text}not compared; {why}"
     verdict = {True: "reached", False: "missed", None: "not judged"}[reached]
     return f"{text}{result_text(found)}, {verdict}" + (f"; {why}" if why else "")
-
-
-def scores_document(found: "ScoredRun") -> dict[str, object]:
-    """A scored run as the JSON document."""
-    training, scores = found.training, found.scores
-    findings = found.diagnostics.findings
-    return {
-        "run": str(found.run),
-        "variant": training.plan.recipe.variant,
-        "preset": training.plan.recipe.preset,
-        "steps": training.step,
-        "images": training.seen,
-        "scores": scores.evaluation.to_dict(),
-        **{name: one.to_dict() for name, one in scores.references.items()},
-        **{f"{name}_of": text for name, text in scores.references_of.items()},
-        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in findings],
-        "published": [asdict(one) for one in found.published],
-    }

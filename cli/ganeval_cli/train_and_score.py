@@ -8,16 +8,16 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
+from ganeval.results import warnings_of
 from ganeval.settings import Settings
-from ganeval_cli.console import out
-from ganeval_cli.io import LocalPath, check_page, to_json, write_text
+from ganeval_cli.console import note, out
+from ganeval_cli.io import LocalPath, check_page, to_json
 from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
 from ganeval_cli.progress import bars
-from ganeval_cli.render import warnings_of
 from ganeval_cli.run import warn
-from ganeval_cli.scores_render import scores_document, scores_text
-from ganeval_cli.seeds import show_seeds
-from ganeval_cli.train import explained, intervals_of, observers
+from ganeval_cli.scores_render import scores_text
+from ganeval_cli.seeds import seeds_text
+from ganeval_cli.train import explained, intervals_of, observers, run_summary
 from ganeval_cli.train_options import Wanted, beside, planning
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def train_and_score(
     if seeds is not None:
         with explained():
             runs = _of_seeds(wanted, seeds, output=output, resume=resume, intervals=intervals, scoring=scoring)
-            show_seeds(runs, printing, report)
+            _show_seeds(runs, printing, report)
         return
     with explained():
         if resume is not None:
@@ -122,8 +122,10 @@ def train_and_score(
                 variant, output, epochs=wanted.epochs, intervals=intervals_of(intervals), **given, **scoring
             )
     if report is not None:
-        _write_report(report, found)
-    out(to_json(scores_document(found)) if printing.format == "json" else scores_text(found, printing))
+        from ganeval.report import write_page
+
+        write_page(found.report_inputs(), report)
+    out(to_json(found.to_dict()) if printing.format == "json" else scores_text(found, printing))
     warn([*warnings_of([found.scores.evaluation]), *found.scores.warnings], printing)
 
 
@@ -164,6 +166,22 @@ def _of_seeds(
     )
 
 
+def _show_seeds(runs: "Iterator[ScoredRun]", printing: OutputOptions, report: Path | None) -> None:
+    """Print how scores spread over runs, which are trained and scored here; report: also a page of them."""
+    from ganeval.report import write_page
+    from reference_models import summarize_seeds
+
+    def tell(found: "ScoredRun") -> None:
+        if not printing.quiet:
+            note(run_summary(found.run, found.training, found.diagnostics.verdict()))
+
+    found = summarize_seeds(runs, report=report is not None, each=tell)
+    if report is not None and found.report is not None:
+        write_page(found.report, report)
+    out(to_json(found.to_dict()) if printing.format == "json" else seeds_text(found))
+    warn(found.warnings, printing)
+
+
 def _check_report(path: Path | None) -> None:
     """UsageError and ResultError for a page that cannot be written, before anything is trained."""
     if path is not None:
@@ -171,13 +189,3 @@ def _check_report(path: Path | None) -> None:
 
         check_installed()
         check_page(path)
-
-
-def _write_report(path: Path, found: "ScoredRun") -> None:
-    """The scores next to what they are compared with, pictures or text, and the curves of the training, on one page."""
-    from ganeval.report import ReportInputs, Subject, read_run, render
-
-    scores = found.scores
-    subject = Subject(str(found.run), scores.evaluation, found.report_data())
-    floor, logs = scores.references.get("floor"), [read_run(found.run)]
-    write_text(path, render(ReportInputs([subject], floor=floor, references=scores.rivals, runs=logs)))

@@ -16,10 +16,8 @@ from reference_models import (
     Recipe,
     Target,
     Variant,
-    build_model,
     find_variant,
     make_plan,
-    model_class,
     recipe_to_dict,
 )
 
@@ -80,10 +78,9 @@ def _fields(row: Variant) -> dict[str, object]:
 
 def _built(recipe: Recipe) -> dict[str, object]:
     """What is known once the model is built."""
-    from reference_models import summarize_model
+    from reference_models import summarize_recipe
 
-    # Sizes of conditional models are told for ten classes, those of MNIST and CIFAR-10.
-    summary = summarize_model(build_model(recipe, model_class(recipe).data_for(recipe, 10)))
+    summary = summarize_recipe(recipe)
     return {
         "preset": recipe.preset,
         "counted": summary.parameters,

@@ -3,11 +3,11 @@
 It reads results alone: no images, no arrays, no torch, so that it starts fast wherever a merge is decided.
 """
 
-from ganeval.gate.baseline import SavedResult, baseline_document, read_result
+from ganeval.gate.baseline import SavedResult, baseline_document, read_result, write_baseline
 from ganeval.gate.comparability import COUNTS_WITHIN, Mismatch, mismatches
 from ganeval.gate.formats import to_annotations, to_document, to_junit, to_markdown, to_text
 from ganeval.gate.history import History, HistoryEntry, read_history, sparkline
-from ganeval.gate.outcomes import Check, MetricCheck, check, check_successor
+from ganeval.gate.outcomes import Check, MetricCheck, check, check_successor, update_baseline
 from ganeval.gate.rules import Outcome
 from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, parse_tolerance, read_thresholds
 
@@ -38,4 +38,6 @@ __all__ = [
     "to_junit",
     "to_markdown",
     "to_text",
+    "update_baseline",
+    "write_baseline",
 ]

@@ -1,6 +1,7 @@
 """Saved results as the gate reads them, and baselines: results that say who declared them so, when, at which commit."""
 
 import getpass
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ganeval.atomic import atomic_write
 from ganeval.documents import DocumentError, read_text
 from ganeval.errors import ResultError
 from ganeval.results import Evaluation, parse_document
@@ -115,6 +117,25 @@ def baseline_document(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
         "commit": _git(folder, "rev-parse", "--verify", "HEAD"),
     }
     return {**evaluation.to_dict(), "baseline": declaration}
+
+
+def write_baseline(evaluation: Evaluation, path: Path) -> SavedResult:
+    """Make a result the baseline, whatever its numbers are; `update_baseline` checks it first.
+
+    Args:
+        evaluation: The result.
+        path: The file of the baseline, which is replaced in one step.
+
+    Returns:
+        The baseline, with who declared it, when and at which commit.
+
+    Raises:
+        ResultError: The file cannot be written.
+    """
+    document = baseline_document(evaluation, path.absolute().parent)
+    with atomic_write(path) as file:
+        file.write((json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+    return SavedResult(str(path), evaluation, document["baseline"])
 
 
 def _user() -> str:

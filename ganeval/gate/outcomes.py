@@ -8,8 +8,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ganeval.errors import ResultError, UsageError, did_you_mean
+from ganeval.gate.baseline import read_result, write_baseline
 from ganeval.gate.comparability import Mismatch, covariance, mismatches, same_images, same_reals
 from ganeval.gate.rules import Change, Outcome, find
 from ganeval.gate.thresholds import Thresholds, Tolerance
@@ -155,6 +157,29 @@ def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thre
     others = (_judge(metric, Tolerance(), result, known) for metric in known.metrics if metric not in judged)
     failing = (one for one in others if one.outcome != "pass")
     return replace(found, metrics=(*found.metrics, *failing), warnings=())
+
+
+def update_baseline(result: Evaluation, path: Path, thresholds: Thresholds | None = None) -> Check:
+    """Make a result the baseline if it may replace the old one, as `ganeval baseline update` does.
+
+    Args:
+        result: The new baseline.
+        path: The file of the baseline, old and new; a first one is checked against itself.
+        thresholds: As for `check`.
+
+    Returns:
+        The outcomes, as of `check_successor`. The baseline was written if their exit code is 0, and is unchanged
+        otherwise.
+
+    Raises:
+        UsageError: As `check` does.
+        ResultError: As `check` does; or the old baseline is damaged, or the new one cannot be written.
+    """
+    old = read_result(path).evaluation if path.exists() else None
+    found = check_successor(result, old, thresholds)
+    if found.exit_code() == 0:
+        write_baseline(result, path)
+    return found
 
 
 def _tolerances(thresholds: Thresholds, result: Evaluation, baseline: Evaluation | None) -> Mapping[str, Tolerance]:

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.classifiers import FeatureArray, Maker, logistic, network, scores
+from ganeval.metrics.classifiers import ClassifierFactory, FeatureArray, logistic, network, scores
 from ganeval.metrics.drawn import Drawn, Numbers
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
@@ -169,12 +169,12 @@ def accuracy_error(shares: Sequence[float], count: int) -> float:
     return math.sqrt(sum(share * (1 - share) for share in smooth) / count) / 2
 
 
-def _progressive(real: Tensor, fake: Tensor, maker: Maker, *, folds: int, seed: int) -> Estimate:
+def _progressive(real: Tensor, fake: Tensor, factory: ClassifierFactory, *, folds: int, seed: int) -> Estimate:
     sides = balanced(len(real), len(fake), np.random.RandomState(seed))
     parts = []
     for start, stop in steps(len(sides[0]), folds):
         known, unseen = before_and_in(Drawn.of(real, fake, sides, real[0]), start, stop)
-        parts.append(scores(maker, known, unseen, seed=seed).reshape(2, -1))
+        parts.append(scores(factory, known, unseen, seed=seed).reshape(2, -1))
     return judged(parts, len(real), len(fake))
 
 

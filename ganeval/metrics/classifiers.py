@@ -36,7 +36,7 @@ class Classifier(Protocol):
 
 
 # Dimensions, the number of training images and a seed => an untrained classifier.
-Maker = Callable[[int, int, int], Classifier]
+ClassifierFactory = Callable[[int, int, int], Classifier]
 
 
 class Votes:
@@ -84,7 +84,7 @@ class Standardised:
         return spooled(blocks, len(drawn)).numpy()
 
 
-def neighbours() -> Maker:
+def neighbours() -> ClassifierFactory:
     """A vote of the nearest training images."""
     return lambda _dimensions, _count, seed: Votes(seed)
 
@@ -106,7 +106,7 @@ def nearest_known(
     return order[found.indices.cpu().numpy()], order[found.listed.cpu().numpy()]
 
 
-def logistic() -> Maker:
+def logistic() -> ClassifierFactory:
     """Logistic regression with a Gaussian prior of variance 1 / D on the weights: logits of order 1 a priori."""
 
     def make(dimensions: int, _count: int, _seed: int) -> Classifier:
@@ -117,7 +117,7 @@ def logistic() -> Maker:
     return make
 
 
-def network(hidden: int = 20, steps: int = 300) -> Maker:
+def network(hidden: int = 20, steps: int = 300) -> ClassifierFactory:
     """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200, for any set."""
 
     def make(_dimensions: int, count: int, seed: int) -> Classifier:
@@ -148,8 +148,8 @@ def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> FeatureArra
     return spooled(blocks, len(features)).numpy()
 
 
-def scores(maker: Maker, known: Drawn, unseen: Drawn, *, seed: int) -> NDArray[np.float64]:
+def scores(factory: ClassifierFactory, known: Drawn, unseen: Drawn, *, seed: int) -> NDArray[np.float64]:
     """The probability of being fake [M] of test images, by a classifier that learns from others."""
-    classifier = maker(known.width, len(known), seed)
+    classifier = factory(known.width, len(known), seed)
     classifier.fit(known)
     return np.asarray(classifier.predict(unseen), dtype=np.float64)

@@ -12,10 +12,12 @@ from torch import Tensor
 from ganeval.errors import MetricError, did_you_mean
 from ganeval.metrics.base import check_options
 from ganeval.metrics.c2st import balanced, check_folds
-from ganeval.metrics.classifiers import Maker, logistic, neighbours, network, scores
+from ganeval.metrics.classifiers import ClassifierFactory, logistic, neighbours, network, scores
 from ganeval.metrics.drawn import Drawn
 
-CLASSIFIERS: Mapping[str, Maker] = MappingProxyType({"logistic": logistic(), "knn": neighbours(), "mlp": network()})
+CLASSIFIERS: Mapping[str, ClassifierFactory] = MappingProxyType(
+    {"logistic": logistic(), "knn": neighbours(), "mlp": network()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def most_discriminable(
     )
 
 
-def _held_out(real: Tensor, fake: Tensor, maker: Maker, folds: int, seed: int) -> list[NDArray[np.float64]]:
+def _held_out(
+    real: Tensor, fake: Tensor, factory: ClassifierFactory, folds: int, seed: int
+) -> list[NDArray[np.float64]]:
     """Scores of all reals and all fakes, each from the fold that it was left out of."""
     rng = np.random.RandomState(seed)
     sides = (real, fake)
@@ -97,6 +101,6 @@ def _held_out(real: Tensor, fake: Tensor, maker: Maker, folds: int, seed: int) -
         training = (others[0][chosen[0]], others[1][chosen[1]])
         unseen = (np.flatnonzero(fold_of[0] == fold), np.flatnonzero(fold_of[1] == fold))
         known, left_out = (Drawn.of(real, fake, part, real[0]) for part in (training, unseen))
-        told = scores(maker, known, left_out, seed=seed)
+        told = scores(factory, known, left_out, seed=seed)
         found[0][unseen[0]], found[1][unseen[1]] = np.split(told, [len(unseen[0])])
     return found

@@ -1,8 +1,17 @@
 """Saved results as one self-contained HTML file, made from results and their report data: no images, no torch."""
 
 from ganeval.report.data import ReportData, read_report_data, report_data_path, write_report_data
-from ganeval.report.inputs import ReportInputs, Subject, check_shown, read_evaluation, read_floor, read_inputs
-from ganeval.report.page import check_installed, render
+from ganeval.report.history_plot import plot_history
+from ganeval.report.inputs import (
+    ReportInputs,
+    Subject,
+    check_shown,
+    read_evaluation,
+    read_floor,
+    read_inputs,
+    save_report_data,
+)
+from ganeval.report.page import check_installed, render, write_page
 from ganeval.report.training import TrainingLog, read_run
 
 __all__ = [
@@ -12,6 +21,7 @@ __all__ = [
     "TrainingLog",
     "check_installed",
     "check_shown",
+    "plot_history",
     "read_evaluation",
     "read_floor",
     "read_inputs",
@@ -19,5 +29,7 @@ __all__ = [
     "read_run",
     "render",
     "report_data_path",
+    "save_report_data",
+    "write_page",
     "write_report_data",
 ]

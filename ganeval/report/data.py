@@ -20,7 +20,7 @@ from ganeval.errors import ResultError
 SCHEMA = 1
 DOCUMENT = "exhibits.json"
 # Bytes of all members together, unpacked: more than any run keeps, and less than any machine has.
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
@@ -145,7 +145,8 @@ class ReportData:
         created: When that result was created.
         titles: The full names of its metrics.
         pictures: Images by key.
-        galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
+        galleries: "samples", "told_apart" (the most discriminable images), "typical", "untypical", "realistic",
+            "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         modes: Modes that one set has and the other lacks, by decreasing excess of either.
         common_modes: The commonest modes of each set, by decreasing share.
@@ -231,8 +232,8 @@ def read_report_data(path: Path) -> ReportData:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-                raise ResultError(f"{path} is no archive of report data: it holds more than {MOST_BYTES} bytes.")
+            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                raise ResultError(f"{path} is no archive of report data: it holds more than {MAX_BYTES} bytes.")
             members = {member.filename: archive.read(member) for member in archive.infolist()}
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error

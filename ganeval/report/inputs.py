@@ -1,21 +1,23 @@
 """What a report is made of: results with report data, and a comparison, noise floor, checks and training logs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import ResultError, UsageError
-from ganeval.gate import Check
+from ganeval.gate import Check, check, find_thresholds, read_thresholds
 from ganeval.gate.baseline import read_document, saved_from
 from ganeval.gate.comparability import measured_otherwise
-from ganeval.report.data import ReportData, read_report_data, report_data_path
-from ganeval.report.training import LARGEST, TrainingLog
+from ganeval.report.data import ReportData, read_report_data, report_data_path, write_report_data
+from ganeval.report.training import LARGEST, TrainingLog, read_run
 from ganeval.results import SCHEMA, SIGNED, Evaluation, MetricResult, damage_reported
 from ganeval.runs import RunsComparison
 
-NO_EXHIBITS = "No pictures were kept with this result; measure with --report-data, or write the report with --report."
+NO_REPORT_DATA = (
+    "No pictures were kept with this result; measure with --report-data, or write the report with --report."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Subject:
     name: str
     evaluation: Evaluation
     data: ReportData | None = None
-    why: str = NO_EXHIBITS
+    why: str = NO_REPORT_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +105,69 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
             )
 
 
-def read_inputs(paths: Sequence[Path]) -> ReportInputs:
-    """Read saved results and comparisons, with the report data saved next to them.
+def read_inputs(
+    paths: Sequence[Path],
+    *,
+    floor: Path | None = None,
+    baseline: Path | None = None,
+    thresholds: Path | None = None,
+    training: Sequence[Path] = (),
+) -> ReportInputs:
+    """Read what `ganeval report` shows: saved results and comparisons, with the report data saved next to them.
 
     Args:
         paths: JSON files of results, and of one comparison at most: of generators, of methods, or by several
             extractors, which no other result can stand beside.
+        floor: File of a noise floor, which is shown next to the values.
+        baseline: File of a result that every result is checked against.
+        thresholds: File of the tolerances of that check; None for those that `find_thresholds` finds from the current
+            folder, where there is a baseline.
+        training: Folders of training runs, whose curves are shown.
 
     Returns:
         The inputs of a report. A result is named after its file, and its folder where two files have one name.
 
     Raises:
         ResultError: A file cannot be read or is damaged.
-        UsageError: A result is given twice, or there are two comparisons.
+        UsageError: A result is given twice, there are two comparisons, the floor is none or was measured differently,
+            or a tolerance cannot be checked.
     """
+    inputs = replace(
+        _read_results(paths),
+        floor=None if floor is None else read_floor(floor),
+        runs=tuple(read_run(path) for path in training),
+    )
+    if baseline is None and thresholds is None:
+        return inputs
+    known = None if baseline is None else read_evaluation(baseline)
+    tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)
+    return replace(inputs, checks={one.name: check(one.evaluation, known, tolerances) for one in inputs.subjects})
+
+
+def save_report_data(inputs: ReportInputs, result: Path) -> list[Path]:
+    """Save the report data of every subject next to the saved result, where `read_inputs` finds them.
+
+    Args:
+        inputs: The subjects; those without report data are passed over.
+        result: The file of the result, or of the comparison.
+
+    Returns:
+        The files that were written: FILE.report-data.zip, and of a comparison FILE.1.report-data.zip, ...
+
+    Raises:
+        ResultError: A file cannot be written.
+    """
+    several = any(one is not None for one in (inputs.comparison, inputs.methods, inputs.extractors))
+    written = []
+    for number, subject in enumerate(inputs.subjects, 1):
+        if subject.data is not None:
+            written.append(report_data_path(result, number if several else None))
+            write_report_data(written[-1], subject.data)
+    return written
+
+
+def _read_results(paths: Sequence[Path]) -> ReportInputs:
+    """Results and comparisons with their report data."""
     subjects: list[Subject] = []
     comparisons: list[Comparison | RunsComparison | ExtractorsComparison] = []
     for path, name in zip(paths, _names(paths), strict=True):

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ganeval.atomic import atomic_write
 from ganeval.comparison import Difference
 from ganeval.errors import UsageError
 from ganeval.gate.formats import check_table
+from ganeval.places import Place, place_of
 from ganeval.printable import printable_html
 from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.svg import SERIES
-from ganeval.report.tables import MOST_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
+from ganeval.report.tables import MAX_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
 from ganeval.results import PAIRS
 from ganeval.runs import MethodDifference
@@ -122,6 +124,23 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
     )
 
 
+def write_page(inputs: ReportInputs, path: str | Place, *, title: str | None = None) -> None:
+    """Render a report, and write it to a file in one step.
+
+    Args:
+        inputs: The results and what is shown with them: of `read_inputs`, or `ganeval.report_data.report_inputs`.
+        path: The file, a path or a URL.
+        title: Shown instead of the names of the results.
+
+    Raises:
+        UsageError: Jinja2 or matplotlib is missing, or there are too many results for one page.
+        ResultError: The file cannot be written.
+    """
+    page = render(inputs, title=title)
+    with atomic_write(place_of(path)) as file:
+        file.write(page.encode())
+
+
 def check_installed() -> None:
     """UsageError where what a report is drawn and written with is not installed."""
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
@@ -215,7 +234,7 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
         "copies": any(one.pairs or one.distances for one in found),
         "modes": any(one.modes for one in found),
         "common_modes": any(one.common_modes for one in found),
-        "told_apart": "told_apart" in galleries,
+        "most_discriminable": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "realism": bool(galleries & {"realistic", "rare"}),
         "space": any(one.projection or one.trade_off for one in found),
@@ -319,8 +338,8 @@ def _classes(data: ReportData) -> ClassTable | None:
         return None
     totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in data.classes), strict=True)]
     rows = [(one, 100 * one.real / totals[0], 100 * one.fake / totals[1]) for one in data.classes]
-    shown = rows[:MOST_CLASSES]
-    if len(rows) <= MOST_CLASSES:
+    shown = rows[:MAX_CLASSES]
+    if len(rows) <= MAX_CLASSES:
         shown.sort(key=lambda row: _natural(row[0].name))
     modes = [one for one in data.classes if one.real]
     return ClassTable(

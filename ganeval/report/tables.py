@@ -17,7 +17,7 @@ from ganeval.wording import NONE, direction_text, images_text, result_text
 # Left and right of a strip, as a share of what it shows.
 MARGIN = 0.06
 # Classes in a table.
-MOST_CLASSES = 40
+MAX_CLASSES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +293,8 @@ def by_class(subject: Subject) -> ByClass | None:
         return None
     names = () if subject.data is None else subject.data.class_names
     rows = [(_class_name(word, names), values) for word, *values in class_cells(list(known.values()))]
-    shown = tuple((name, tuple(values)) for name, values in rows[:MOST_CLASSES])
-    return ByClass(tuple(known), shown, max(len(rows) - MOST_CLASSES, 0))
+    shown = tuple((name, tuple(values)) for name, values in rows[:MAX_CLASSES])
+    return ByClass(tuple(known), shown, max(len(rows) - MAX_CLASSES, 0))
 
 
 def _class_name(word: str, names: Sequence[str]) -> str:

@@ -11,11 +11,11 @@ from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ResultError
 
 LOG = "log.jsonl"
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 # Beyond it figures have no ticks; a log's number is then a gap, as NaN is.
 LARGEST = 1e100
 # Points a curve: more cannot be seen. Panels a run, and curves a panel.
-MOST_POINTS, MOST_PANELS, MOST_CURVES = 400, 12, 6
+MAX_POINTS, MAX_PANELS, MAX_CURVES = 400, 12, 6
 # Speed says nothing of how the training went, and errors belong to their scores.
 IGNORED = ("images", "error")
 # What comes before a slash, and what a page calls it, in the order of the page.
@@ -73,7 +73,7 @@ def read_run(path: Path) -> TrainingLog:
     """
     log = path / LOG if path.is_dir() else path
     try:
-        lines = read_text(log, most=MOST_BYTES).splitlines()
+        lines = read_text(log, most=MAX_BYTES).splitlines()
     except OSError as error:
         raise ResultError(f"{log} cannot be read: {error.strerror or error}.") from error
     except DocumentError as error:
@@ -118,13 +118,13 @@ def _panels(curves: Mapping[str, Points]) -> dict[str, dict[str, Points]]:
             continue
         shared = rest and group in GROUPS and group != "score"
         panel = panels.setdefault(GROUPS[group] if shared else rest or name, {})
-        if len(panel) < MOST_CURVES:
+        if len(panel) < MAX_CURVES:
             panel[rest or name] = _thinned(curves[name])
-    return dict([(title, panel) for title, panel in panels.items() if panel][:MOST_PANELS])
+    return dict([(title, panel) for title, panel in panels.items() if panel][:MAX_PANELS])
 
 
 def _thinned(points: Points) -> Points:
-    """Means of as many neighbouring points as leave no more than MOST_POINTS."""
-    size = math.ceil(len(points) / MOST_POINTS)
+    """Means of as many neighbouring points as leave no more than MAX_POINTS."""
+    size = math.ceil(len(points) / MAX_POINTS)
     parts = (points[start : start + size] for start in range(0, len(points), size))
     return [(part[-1][0], fmean(y for _, y in part)) for part in parts]

@@ -6,7 +6,8 @@ What is chosen, in order of interest where there is one:
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
     modes         images of modes that one set has and the other lacks (metrics/ken.py)
     common_modes  images of the commonest modes of either set (metrics/fkea.py)
-    told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
+    told_apart    the most discriminable images, of which a classifier, not trained on them, is surest
+                  (metrics/most_discriminable.py); the files have kept the key
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
     realistic     images with the highest realism (metrics/realism.py), and unrealistic: with the lowest
@@ -35,9 +36,9 @@ from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
 
 K = 5
-SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
+SAMPLES, PAIRS, REALS_A_PAIR, DISCRIMINABLE, TYPICAL = 32, 12, 3, 12, 8
 # Images of either set that the classifier sees.
-TOLD_AMONG = 2000
+CLASSIFIED = 2000
 # Modes of either set, images of each, and images of either set among which they are found: those that the other set
 # lacks, with the exact kernel, and the commonest, with Fourier features.
 MODES, MODE_IMAGES, MODES_AMONG, COMMON_AMONG = 4, 8, 500, 2000
@@ -93,7 +94,7 @@ def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> M
 def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: dict[str, str]) -> ReportData:
     """Everything but the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
-    told = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
+    surest = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
     realistic = _attempt("realistic", left_out, lambda: _by_realism(real, fake))
     rare = _attempt("rare", left_out, lambda: _by_rarity(real, fake))
     pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
@@ -101,7 +102,7 @@ def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: d
     return ReportData(
         created,
         galleries={"samples": samples}
-        | ({} if told is None else {"told_apart": told})
+        | ({} if surest is None else {"told_apart": surest})
         | ({} if pairs is None else _by_typicality(real, fake, pairs))
         | (realistic or {})
         | ({} if rare is None else {"rare": rare}),
@@ -129,10 +130,10 @@ def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage,
 
 
 def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
-    """The surest of either set among TOLD_AMONG by chance; the value: how sure the classifier was that it is a fake."""
-    among = [side.sample(TOLD_AMONG, seed) for side in (real, fake)]
+    """The surest of either set among CLASSIFIED by chance; the value: how sure the classifier was that it is a fake."""
+    among = [side.sample(CLASSIFIED, seed) for side in (real, fake)]
     features = figures.reduced(real.features[among[0]], fake.features[among[1]])
-    found = most_discriminable(*features, count=TOLD_APART, seed=seed)
+    found = most_discriminable(*features, count=DISCRIMINABLE, seed=seed)
     return Gallery(
         _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
     )

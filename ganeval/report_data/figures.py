@@ -16,7 +16,7 @@ POINTS, CURVED, BARS = 500, 2000, 32
 # Wider features are cut to so many components where only their gist is looked at: by a classifier, and by clusters.
 WIDEST, CLUSTERED = 256, 64
 # Classes kept, those whose shares differ most first.
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 # The share of labelled reals that a classifier must recognise for its classes to be the labels' classes.
 AGREEMENT = 0.5
 
@@ -102,7 +102,7 @@ def classes(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[tuple[
         for number in np.union1d(*found)
     ]
     rows.sort(key=lambda row: -abs(row.real / len(real) - row.fake / len(fake)))
-    return tuple(rows[:MOST_CLASSES]), sorted_by
+    return tuple(rows[:MAX_CLASSES]), sorted_by
 
 
 def _predicted(side: ImageSet) -> NDArray[np.int64]:

@@ -64,14 +64,15 @@ class PartHeader:
         name: Of the set, as the user wrote it.
         ranges: The places of the images, as ascending pairs of the first and the one after the last.
         report: How they were read; indices are places.
-        stamp: What changes when the files of the set are touched; None where there are none, and of merged parts.
+        fingerprint: Changes when the files of the set are touched (`Fingerprint.fast`); None where there are none, and
+            of merged parts. Its key in the file is "stamp".
     """
 
     shared: Mapping[str, Any]
     name: str
     ranges: tuple[Range, ...]
     report: ReadReport
-    stamp: str | None = None
+    fingerprint: str | None = None
 
     @property
     def images(self) -> int:
@@ -110,7 +111,7 @@ class PartHeader:
             "name": self.name,
             "ranges": self.ranges,
             "report": self.report.to_dict(),
-            "stamp": self.stamp,
+            "stamp": self.fingerprint,
         }
         return json.dumps(kept, sort_keys=True)
 

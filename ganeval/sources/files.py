@@ -17,7 +17,7 @@ from typing import IO
 from natsort import natsorted
 
 from ganeval.errors import DecodeError, SourceError
-from ganeval.places import Place, RemotePath, Stamp, size_of, stamps
+from ganeval.places import FileFingerprint, Place, RemotePath, file_fingerprints, size_of
 from ganeval.printable import printable
 from ganeval.sources.budget import claim
 from ganeval.sources.decode import SUFFIXES, decode
@@ -122,8 +122,8 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
     )
 
 
-def is_settled(seen: Iterable[Stamp]) -> bool:
-    """Whether a file written from now on gets another time than these; call it after the stamps, before reading."""
+def is_settled(seen: Iterable[FileFingerprint]) -> bool:
+    """Whether a file written from now on gets another time than these; call it after they were made, before reading."""
     return time.time_ns() - max(file.changed_ns for file in seen) > FINENESS_NS
 
 
@@ -135,7 +135,7 @@ class Opened:
 
     def __init__(self, paths: Sequence[Place]) -> None:
         self.paths = paths
-        self._before = stamps(paths)
+        self._before = file_fingerprints(paths)
         for path, seen in zip(paths, self._before, strict=True):
             if seen is None:
                 raise SourceError(f"{path} cannot be read (No such file or directory).")
@@ -145,7 +145,7 @@ class Opened:
 
         None when they changed, and where nothing is known of a remote file that would change with it.
         """
-        seen = [file for file in stamps(self.paths) if file is not None and file.identity is not None]
+        seen = [file for file in file_fingerprints(self.paths) if file is not None and file.identity is not None]
         if seen != self._before:
             return None
         return digest_of(*(file.identity or b"" for file in seen)), is_settled(seen)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ganeval.errors import DecodeError, SourceError
-from ganeval.places import Place, RemotePath, size_of, stamps_in
+from ganeval.places import Place, RemotePath, file_fingerprints_in, size_of
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.file_filter import EVERYTHING, FileFilter
@@ -112,7 +112,9 @@ class FolderItems:
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
         files = []
-        for index, seen in zip(indices, stamps_in(self.root, [self._names[index] for index in indices]), strict=True):
+        for index, seen in zip(
+            indices, file_fingerprints_in(self.root, [self._names[index] for index in indices]), strict=True
+        ):
             if seen is None:
                 raise DecodeError(self.item_name(index), "there is no such file.")
             if seen.identity is None:

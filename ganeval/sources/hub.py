@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.places import place_of, redacted, stamps
+from ganeval.places import file_fingerprints, place_of, redacted
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.encoded import Encoded, EncodedStream
@@ -117,7 +117,7 @@ def _fingerprint(builder: Any, split: str, image: str) -> Fingerprint | None:
         if len(origin) == 2:
             known.append(repr((str(file).rpartition("/")[2], *origin)))
             continue
-        (seen,) = stamps([place_of(str(file))])
+        (seen,) = file_fingerprints([place_of(str(file))])
         if seen is None or seen.identity is None:
             return None
         known.append(repr(seen))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.places import Place, RemotePath, stamps
+from ganeval.places import Place, RemotePath, file_fingerprints
 from ganeval.sources.file_filter import FileFilter, is_glob
 from ganeval.sources.files import is_hidden, is_image, natural_order
 from ganeval.sources.folder import FolderItems, distinct, is_file, visible, walk
@@ -48,7 +48,7 @@ def open_list(path: Place, select: FileFilter) -> FolderItems:
 
 def _check(path: Place, names: list[str]) -> None:
     if isinstance(path, RemotePath):
-        there = [seen is not None for seen in stamps([path.parent / name for name in names])]
+        there = [seen is not None for seen in file_fingerprints([path.parent / name for name in names])]
     else:
         there = [is_file(path.parent / name) for name in names]
     gone = [name for name, found in zip(names, there, strict=True) if not found]

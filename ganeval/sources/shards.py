@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.places import Place, is_url, place_of, redacted, stamps
+from ganeval.places import Place, file_fingerprints, is_url, place_of, redacted
 from ganeval.printable import printable
 
 # LAION-2B, the largest known data set of shards, has 231,350.
@@ -31,7 +31,7 @@ def expand_shards(pattern: str) -> Sequence[Place] | None:
         raise UsageError(f"'{pattern}' stands for {count:,} shards; at most {MAX_SHARDS:,} are read as one set.")
     widths = [len(first) for first, _ in bounds]
     paths = [place_of(_filled(parts[::3], numbers, widths)) for numbers in product(*ranges)]
-    there = [seen is not None for seen in stamps(paths)] if is_url(pattern) else map(_is_file, paths)
+    there = [seen is not None for seen in file_fingerprints(paths)] if is_url(pattern) else map(_is_file, paths)
     missing = [printable(str(path)) for path, found in zip(paths, there, strict=True) if not found]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

@@ -9,7 +9,7 @@ from torch import Tensor
 from ganeval.grids import BACKGROUND, write_grid
 
 # The most classes with a column each; more are drawn one after the other, with the class below each image.
-MOST_COLUMNS = 20
+MAX_COLUMNS = 20
 COLUMNS = 10
 # Width in pixels that is enough for most names.
 LEGIBLE = 64
@@ -37,7 +37,7 @@ def write_labelled(
     scale = max(1, LEGIBLE // images.shape[3]) if scale is None else scale
     classes = sorted(set(labels))
     called = {label: str(label) if names is None else names[label] for label in classes}
-    if columns is None and len(classes) <= MOST_COLUMNS:
+    if columns is None and len(classes) <= MAX_COLUMNS:
         headings = [called[label] for label in classes]
         write_grid(_by_column(images, labels, classes), path, columns=len(classes), headings=headings, scale=scale)
         return

@@ -46,6 +46,25 @@ def summarize_model(model: "Model") -> ModelSummary:
     return ModelSummary(count_parameters(model), layers(model))
 
 
+def summarize_recipe(recipe: Recipe, *, classes: int = 10) -> ModelSummary:
+    """Count the parameters of a recipe's model, and find its layers, as `ganeval variants NAME` shows them.
+
+    Args:
+        recipe: The recipe: of a variant, or of a plan with other settings.
+        classes: The number of classes, for a conditional model; 10 as MNIST and CIFAR-10 have.
+
+    Returns:
+        Its parameters and layers.
+
+    >>> from reference_models import make_plan, summarize_recipe
+    >>> summarize_recipe(make_plan("gan", chosen={"resolution": 8, "settings.hidden": 16}).recipe).parameters
+    {'discriminator': 367441, 'generator': 2976}
+    """
+    from reference_models.models import build_model, model_class
+
+    return summarize_model(build_model(recipe, model_class(recipe).data_for(recipe, classes)))
+
+
 def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
     """Convert a recipe to values that JSON can hold.
 

@@ -162,16 +162,17 @@ class Loop:
         """Save the training as the last checkpoint, and under other names; TrainingError if a weight is not finite."""
         self._fetch()
         _check_weights(self.training)
+        # "window" is the log buffer, by its first name: older checkpoints are read, too.
         notes = {"best": self._best, "window": self._buffer.rows, "diagnostics": self.diagnostics.state()}
         for name in (*names, "last"):
             checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
 
-    def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
+    def check_scores(self, evaluation: Evaluation, floor: Evaluation) -> None:
         """Compare the final scores with the noise floor; alarms go to the log and to `diagnostics`."""
         for finding in self.diagnostics.final(self.training.step, evaluation, floor):
             self._note(finding, final=True)
 
-    def judge_translations(self, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> None:
+    def check_translation_scores(self, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> None:
         """Compare the final scores with those of trivial methods; alarms go to the log and to `diagnostics`."""
         for finding in self.diagnostics.final_translations(self.training.step, evaluation, trivial):
             self._note(finding, final=True)

@@ -77,11 +77,11 @@ class TrainingPlan:
                 f"{self.recipe.batch} parts."
             )
 
-    def choose(self, **choices: object) -> "TrainingPlan":
+    def choose(self, chosen: Mapping[str, object]) -> "TrainingPlan":
         """The same plan with other choices in its recipe.
 
         Args:
-            **choices: Settings by name.
+            chosen: Settings by name, as of `make_plan`: {"steps": 500, "settings.width": 32}.
 
         Returns:
             The plan.
@@ -89,7 +89,7 @@ class TrainingPlan:
         Raises:
             UsageError: A name is unknown, or a value is impossible.
         """
-        own = with_own_numbers(choices)
+        own = with_own_numbers(chosen)
         return replace(self, recipe=choose(self.recipe, own), chosen={**self.chosen, **own})
 
 

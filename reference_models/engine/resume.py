@@ -69,7 +69,7 @@ def resume(
     refuse_others(plan, asked)
     device, before = device_of(run, plan, asked.get("device")), plan
     caveat = None if document is None else moved(plan.device, device)
-    plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
+    plan = replace(plan if steps is None else plan.choose({"steps": steps}), device=device)
     spec = str(asked.get("data") or place_of(config, plan))
     images = read_again(run, plan, spec)
     check_same(images, begun, run)

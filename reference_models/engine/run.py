@@ -113,13 +113,13 @@ def start(
     images = read_examples(plan)
     if isinstance(images, Tokens):
         if images.data.length != plan.recipe.latent.size and "latent" not in plan.chosen:
-            plan = plan.choose(latent=images.data.length)
+            plan = plan.choose({"latent": images.data.length})
     elif images.data.channels != plan.recipe.channels:
-        plan = plan.choose(channels=images.data.channels)
+        plan = plan.choose({"channels": images.data.channels})
     training = Training(plan, images)
     if epochs is not None:
         # Built again, because schedules depend on the length of the run.
-        training = Training(plan.choose(steps=training.steps_of(epochs)), images)
+        training = Training(plan.choose({"steps": training.steps_of(epochs)}), images)
     chosen_callbacks = callbacks_for(callbacks, training)
     folder.create()
     with folder.kept_if_used():

@@ -24,7 +24,7 @@ from reference_models.sharing import rows_of
 # Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
 NARROW = 256
 # More than the longest paper's; `steps_of` loops over steps, which takes a second for this many.
-MOST_STEPS = 2_000_000
+MAX_STEPS = 2_000_000
 
 
 class Average:
@@ -195,8 +195,8 @@ class Training:
             raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
         batch = self._mean_batch()
         while drawn < wanted:
-            if step == MOST_STEPS:
-                raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
+            if step == MAX_STEPS:
+                raise UsageError(f"epochs is {epochs}, which takes over {MAX_STEPS} steps; say how many with --steps.")
             # As `Model.step` draws: one for every turn, but none for the first of a player that shares the last batch.
             batches = 0
             for player in self.tools.players:

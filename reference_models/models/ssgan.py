@@ -136,10 +136,10 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """float32 [N, C, R, R] => float32 [N, classes]"""
-        (logits,) = self.judge(self.features(images))
+        (logits,) = self.logits(self.features(images))
         return logits
 
-    def judge(self, *groups: Tensor) -> Sequence[Tensor]:
+    def logits(self, *groups: Tensor) -> Sequence[Tensor]:
         """Features of several batches, which are apart for minibatch discrimination => logits of each."""
         if self.closeness is not None:
             groups = tuple(torch.cat([features, self.closeness(features)], 1) for features in groups)
@@ -264,11 +264,11 @@ class SSGAN(GAN, SemiSupervised):
         groups = [batch.labelled]
         if self.settings.learns_from == "everything":
             groups += [batch.unlabelled, self.generate(self.latent(len(batch.unlabelled), rng=rng)).detach()]
-        # Rows do not depend on each other before `judge`, so that all images pass together.
+        # Rows do not depend on each other before `logits`, so that all images pass together.
         features = torch.split(self.discriminator.features(torch.cat(groups)), [len(images) for images in groups])
         if self.discriminator.closeness is not None:
             self.discriminator.closeness.remember(features[0])
-        logits, *in_play = self.discriminator.judge(*features)
+        logits, *in_play = self.discriminator.logits(*features)
         classes = F.cross_entropy(logits, batch.labels, reduction="none")
         logs: Logs = {"loss/class": classes}
         loss = classes.mean() + self._pull("discriminator")
@@ -309,7 +309,7 @@ class SSGAN(GAN, SemiSupervised):
             features = self.discriminator.features(batch.labelled)
             if self.discriminator.closeness is not None:
                 self.discriminator.closeness.fit(features)
-            self.discriminator.judge(features)
+            self.discriminator.logits(features)
         if self.recipe.network == "cifar":
             with fitted(self.generator):
                 self.generate(self.latent(self.recipe.batch, rng=rng))

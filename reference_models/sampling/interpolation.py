@@ -34,13 +34,15 @@ def latents(sampler: Sampler, samples: Sequence[int], *, seed: int) -> Tensor:
     return torch.stack([drawn[sample // CHUNK][sample % CHUNK] for sample in samples])
 
 
-def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
+def render(sampler: Sampler, z: Tensor, label: str | int | None) -> Tensor:
     """Latents [N, latent size] => their images, uint8 [N, 3, H, W] on the CPU; the model is not changed."""
     classes = sampler.num_classes
+    if isinstance(label, str):
+        (label,) = sampler.find_classes([label])
     if (label is None) != (classes is None) or (label is not None and not 0 <= label < (classes or 0)):
         names = sampler.class_names or tuple(map(str, range(classes or 0)))
         known = "no classes" if classes is None else f"the classes {listed(names)}"
-        raise UsageError(f"This model has {known}; give --label if, and only if, a model has classes.")
+        raise UsageError(f"This model has {known}; give a label if, and only if, a model has classes.")
     labels = None if label is None else torch.full((len(z),), label, device=z.device)
     with Sandbox(sampler, 0), torch.no_grad():
         images = sampler.model.generate(z, labels)
@@ -48,7 +50,7 @@ def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
     return to_rgb(to_uint8(images.detach(), sampler.value_range, where=name), where=name).cpu()
 
 
-def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: int | None = None) -> Tensor:
+def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: str | int | None = None) -> Tensor:
     """Interpolate between samples: row r goes from sample 2r to sample 2r + 1.
 
     Normal latents are interpolated along the sphere (White 2016), so that the latents between two samples are as likely
@@ -59,7 +61,7 @@ def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: 
         rows: Pairs of samples.
         columns: Images per row, the two samples included.
         seed: Seed of the samples.
-        label: The class of all of them; None for a model that is not conditional.
+        label: The class of all of them, by name or index; None for a model that is not conditional.
 
     Returns:
         Images, uint8 ``[rows * columns, 3, H, W]``.
@@ -111,7 +113,7 @@ def parse_arithmetic(text: str) -> tuple[Term, ...]:
 
 
 def arithmetic(
-    sampler: Sampler, terms: Sequence[Term], *, seed: int, label: int | None = None
+    sampler: Sampler, terms: Sequence[Term], *, seed: int, label: str | int | None = None
 ) -> tuple[Tensor, tuple[str, ...], int]:
     """Arithmetic with mean latents, as in Radford et al. 2015, figure 7.
 
@@ -122,7 +124,7 @@ def arithmetic(
         sampler: The model.
         terms: Samples whose mean latents are added or subtracted.
         seed: Seed of the samples.
-        label: The class of all of them; None for a model that is not conditional.
+        label: The class of all of them, by name or index; None for a model that is not conditional.
 
     Returns:
         Images, uint8 ``[N, 3, H, W]``; a caption for each; the number of images per row.
@@ -146,7 +148,7 @@ def arithmetic(
 
 
 def latent_arithmetic(
-    sampler: Sampler, expression: str, *, seed: int, label: int | None = None
+    sampler: Sampler, expression: str, *, seed: int, label: str | int | None = None
 ) -> tuple[Tensor, tuple[str, ...], int]:
     """Add and subtract mean latents of samples, as in Radford et al. 2015, figure 7.
 
@@ -158,7 +160,7 @@ def latent_arithmetic(
         expression: Numbers of samples: "0,3-1,2+4,8" is the mean latent of samples 0 and 3, minus that of 1 and 2,
             plus that of 4 and 8.
         seed: Seed of the samples.
-        label: The class of all of them; None for a model that is not conditional.
+        label: The class of all of them, by name or index; None for a model that is not conditional.
 
     Returns:
         Images, uint8 ``[N, 3, H, W]``; a caption for each; the number of images per row.

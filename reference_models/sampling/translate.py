@@ -26,7 +26,7 @@ from reference_models.sampling.sampler import trained_model
 from reference_models.sampling.samples import check_output
 
 # Images in a grid: its file is for looking at.
-MOST_IN_A_GRID = 100
+MAX_IN_A_GRID = 100
 COLUMNS = 4
 # Of the numbers of images in a stream.
 DIGITS = 6
@@ -106,12 +106,12 @@ def translate(
     _check_tile(model, tile)
     opened = open_source(source, num_samples=num_samples, seed=seed)
     known = length(opened)
-    if path.suffix.lower() == ".png" and num_samples is None and known is not None and known > MOST_IN_A_GRID:
-        opened = open_source(source, num_samples=MOST_IN_A_GRID, seed=seed)
+    if path.suffix.lower() == ".png" and num_samples is None and known is not None and known > MAX_IN_A_GRID:
+        opened = open_source(source, num_samples=MAX_IN_A_GRID, seed=seed)
     made = _made(model, opened, tile=tile, seed=seed, progress=progress)
     if path.suffix.lower() == ".png":
         return _write_grid(
-            made if known is not None else islice(made, MOST_IN_A_GRID),
+            made if known is not None else islice(made, MAX_IN_A_GRID),
             path,
             columns=COLUMNS if columns is None else columns,
             scale=scale,

@@ -595,7 +595,7 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
     Raises UsageError for a model that cannot be built for them.
     """
     channels, size = shape[:2]
-    plan = plan.choose(channels=channels, resolution=size)
+    plan = plan.choose({"channels": channels, "resolution": size})
     try:
         trial = build_model(plan.recipe, Data(channels, size, len(class_names), class_names))
     except UsageError as error:
@@ -643,7 +643,7 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
 
 def _trained(plan: TrainingPlan, pixels: torch.Tensor, labels: torch.Tensor | None, seed: int) -> GAN:
     """A model that the plan trains on these images, in evaluation mode."""
-    own = replace(plan.choose(batch=min(plan.recipe.batch, len(pixels))), seed=seed % 2**32)
+    own = replace(plan.choose({"batch": min(plan.recipe.batch, len(pixels))}), seed=seed % 2**32)
     training = Training(own, images_of(pixels, labels))
     for _ in range(own.recipe.steps):
         training.advance()

@@ -98,7 +98,7 @@ class ImagesJob(Job):
         training, root = loop.training, loop.folder.root
         sampler = Sampler(training.best_model)
         scores = self._scoring.of(sampler, training.images, name=f"ckpt:{root}", held_out=self._held_out)
-        loop.judge(scores.evaluation, scores.floor)
+        loop.check_scores(scores.evaluation, scores.floor)
         if self._classifies:
             scores = self._with_classifier(scores, loop)
         write_result(scores.evaluation, root)

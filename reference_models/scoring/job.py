@@ -6,7 +6,7 @@ at its end. There is one for models that make images, one for those that transla
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,7 +15,7 @@ from ganeval.errors import GanevalError
 from ganeval.pipeline import Names, Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import DEFAULT
-from ganeval.report import ReportData
+from ganeval.report import ReportData, ReportInputs, Subject, read_run
 from ganeval.results import Evaluation
 from reference_models.engine.diagnostics import Diagnostics, Finding
 from reference_models.engine.loop import Callbacks, Loop, TrainingProgress, hidden, ignore_alarm
@@ -35,7 +35,7 @@ class ScoredRun:
         scores: The model's scores, and those of what they are compared with, such as the noise floor.
         published: Each published number of the recipe, compared with this run.
         pictures: Image files that were written, each with a description.
-        report_data: Chooses what a page shows of the run (`ganeval.report.render`).
+        report_data: Chooses what a page shows of the run.
     """
 
     run: Path
@@ -45,6 +45,41 @@ class ScoredRun:
     published: tuple[PublishedComparison, ...]
     pictures: Mapping[Path, str]
     report_data: Callable[[], ReportData]
+
+    def report_inputs(self, *, name: str | None = None) -> ReportInputs:
+        """What a page shows of the run: scores next to what they are compared with, pictures or text, and its curves.
+
+        Args:
+            name: What the run is called; None for its folder.
+
+        Returns:
+            The inputs of `ganeval.report.write_page`.
+        """
+        log = read_run(self.run)
+        return ReportInputs(
+            [Subject(name or str(self.run), self.scores.evaluation, self.report_data())],
+            floor=self.scores.references.get("floor"),
+            references=self.scores.rivals,
+            runs=[log if name is None else replace(log, name=name)],
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON document as plain Python."""
+        recipe = self.training.plan.recipe
+        return {
+            "run": str(self.run),
+            "variant": recipe.variant,
+            "preset": recipe.preset,
+            "steps": self.training.step,
+            "images": self.training.seen,
+            "scores": self.scores.evaluation.to_dict(),
+            **{name: one.to_dict() for name, one in self.scores.references.items()},
+            **{f"{name}_of": text for name, text in self.scores.references_of.items()},
+            "alarms": [
+                {**asdict(one), "means": one.means, "attempt": one.attempt} for one in self.diagnostics.findings
+            ],
+            "published": [asdict(one) for one in self.published],
+        }
 
 
 class ScoringKeywords(TypedDict, total=False):

@@ -1,8 +1,8 @@
 """The error of a semi-supervised classifier over draws of labels, beside that of rivals on the same draws."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -60,6 +60,27 @@ class LabelDraws:
         """
         values = np.array(self.errors[method])
         return over_draws(values if minus is None else values - np.array(self.errors[minus]))
+
+    def methods(self) -> Iterator[tuple[str, OverDraws, OverDraws | None]]:
+        """Every method with its error over draws, and by how much the model's exceeds it; None for the model itself."""
+        model, *_ = self.errors
+        for method in self.errors:
+            yield method, self.over_draws(method), None if method == model else self.over_draws(model, minus=method)
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON document as plain Python."""
+        return {
+            "labelled": self.labelled,
+            "held_out": self.held_out,
+            "methods": {
+                method: {
+                    "errors": list(self.errors[method]),
+                    "over_draws": asdict(own),
+                    "model_minus_it": None if gap is None else asdict(gap),
+                }
+                for method, own, gap in self.methods()
+            },
+        }
 
 
 def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:

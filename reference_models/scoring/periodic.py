@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ganeval.pipeline import FeatureSet, Names, Options, Selection, Setup, compute, extract_set, prepare, select_metrics
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.settings import Settings
+from ganeval.settings import ReadingKeywords, Settings
 from ganeval.sources import GeneratorSource
 from reference_models.base import Model, SequenceModel, Translator
 from reference_models.data.images import Images
@@ -44,7 +44,7 @@ def scorer(
     num_samples: int,
     options: Options | None = None,
     progress: Progress = silent,
-    **settings: object,
+    **settings: Unpack[ReadingKeywords],
 ) -> Callable[[Model], Evaluation]:
     """Make a function that scores a model while it trains.
 

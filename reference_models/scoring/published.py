@@ -103,7 +103,7 @@ def departures(plan: TrainingPlan) -> list[str]:
     changed = [
         f"{name.removeprefix('settings.')} is {value}"
         for name, value in plan.chosen.items()
-        if preset.choose(**{name: value}).recipe != preset.recipe
+        if preset.choose({name: value}).recipe != preset.recipe
     ]
     if plan.data != plan.recipe.data:
         changed.append(f"it learned from {plan.data}, not {plan.recipe.data}")

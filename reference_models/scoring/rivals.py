@@ -82,7 +82,7 @@ def _twin(loop: Loop, options: ScoringOptions) -> Model | None:
     """The twin, trained as a run in the model's folder, where a later call finds it; None if the model is its own."""
     plan, model = loop.training.plan, loop.training.model
     assert isinstance(model, SemiSupervised)
-    chosen = plan.choose(**model.labels_alone)
+    chosen = plan.choose(model.labels_alone)
     if chosen.recipe == plan.recipe:
         return None
     team, folder = processes(), Folder(loop.folder.root / TWIN_FOLDER)

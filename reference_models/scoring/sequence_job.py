@@ -68,7 +68,7 @@ class SequencesJob(Job):
         assert isinstance(model, SequenceModel)
         evaluation = self._scoring.of(model, name=f"ckpt:{root}")
         floor, (of, caveats) = self._scoring.of_real(), self._scoring.of_what
-        loop.judge(evaluation, floor)
+        loop.check_scores(evaluation, floor)
         write_result(evaluation, root)
         path = root / "samples.txt"
         write_sequences(model, path, count=SAMPLES, seed=training.plan.seed)

@@ -102,7 +102,7 @@ def train_and_score(
     )
     check_data(plan.data)
     if plan.recipe.preset == "quick" and epochs is None and "steps" not in plan.chosen:
-        plan = plan.choose(steps=LONGER * plan.recipe.steps)
+        plan = plan.choose({"steps": LONGER * plan.recipe.steps})
     folder = Path(output) if output is not None else _free(variant)
     return _train(plan, folder, intervals=intervals, epochs=epochs, scoring=scoring)
 
@@ -234,7 +234,7 @@ def score_seeds(
             "FOLDER` begins such runs."
         )
     plan = plan_from(Folder(known).read_config()["plan"])
-    plan = plan if steps is None else plan.choose(steps=steps)
+    plan = plan if steps is None else plan.choose({"steps": steps})
     refuse_others(plan, asked or {})
     plan = replace(
         plan,

@@ -100,7 +100,7 @@ class TranslationsJob(Job):
         nearest, methods = trivial(training.images, asked)
         in_words = {name: of for name, (_, of) in methods.items()}
         references = {name: self._as_defined(asked.targets, made, name=of) for name, (made, of) in methods.items()}
-        loop.judge_translations(evaluation, references)
+        loop.check_translation_scores(evaluation, references)
         write_result(evaluation, root)
         path = root / "samples.png"
         first = slice(ROWS)

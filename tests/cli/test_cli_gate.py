@@ -181,7 +181,7 @@ MISTAKES = {
     "an unknown subcommand": (("baseline", "updat"), "updat"),
     "a history of nothing": (("history", "empty"), "holds no saved result"),
     "a history of no folder": (("history", "none"), "is not a folder"),
-    "a plot of another kind": (("history", ".", "--plot", "h.gif"), "--plot draws .svg, .png, .pdf"),
+    "a plot of another kind": (("history", ".", "--plot", "h.gif"), "drawn as .svg, .png, .pdf; found 'h.gif'"),
     "a plot into no folder": (("history", ".", "--plot", "a/h.svg"), "create it first"),
 }
 

@@ -140,7 +140,7 @@ def refused(folder: Path) -> list[str]:
     plan = make_plan("gan", chosen={"resolution": 8, "batch": 7, "steps": 2})
     for attempt in (
         lambda: start(plan, taken),
-        lambda: Training(plan.choose(batch=1), read_examples(plan)),
+        lambda: Training(plan.choose({"batch": 1}), read_examples(plan)),
         lambda: Careless(plan),
     ):
         try:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError
-from ganeval.gate import baseline_document, check, read_result, to_document
+from ganeval.gate import baseline_document, check, read_result, to_document, update_baseline, write_baseline
 from ganeval.gate.baseline import saved_from
 from ganeval.gate.history import read_history
 from ganeval.gate.thresholds import parse_thresholds
@@ -127,6 +127,31 @@ def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
     ).stdout.strip()
     assert (found.declaration["by"], found.declaration["commit"]) == ("Ada", head)
     assert re.fullmatch(r"\S+base\.json \(by Ada, 20\d\d-\S+\+00:00, commit [0-9a-f]{12}\)", str(found))
+
+
+def test_a_baseline_is_written_where_the_result_may_replace_it(tmp_path: Path) -> None:
+    """The first one passes against itself; a worse one, and one without a metric, leave the file as it is."""
+    path = tmp_path / "base.json"
+    both = evaluation({"fid": metric(), "kid": metric(1.0)})
+    assert update_baseline(both, path).outcome == "pass"
+    first = read_result(path)
+    assert first.evaluation == both
+    assert first.declaration is not None
+    kept = path.read_bytes()
+    assert update_baseline(evaluation({"fid": metric(20.0), "kid": metric(1.0)}), path).outcome == "regressed"
+    assert update_baseline(evaluation(), path).outcome == "missing"
+    assert path.read_bytes() == kept
+    better = evaluation({"fid": metric(5.0), "kid": metric(1.0)})
+    assert update_baseline(better, path).outcome == "improved"
+    assert read_result(path).evaluation == better
+
+
+def test_any_result_can_be_made_the_baseline(tmp_path: Path) -> None:
+    """It is returned as it is read again; a folder that does not exist is an error."""
+    saved = write_baseline(evaluation(), tmp_path / "base.json")
+    assert saved == read_result(tmp_path / "base.json")
+    with pytest.raises(ResultError):
+        write_baseline(evaluation(), tmp_path / "missing" / "base.json")
 
 
 @pytest.mark.parametrize("without", ["repository", "git"])

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganeval.grids import CAPTION, GAP, grid
-from reference_models.engine.class_grid import MOST_COLUMNS, write_labelled
+from reference_models.engine.class_grid import MAX_COLUMNS, write_labelled
 
 NAMES = ("cat", "dog", "eel")
 
@@ -48,7 +48,7 @@ def test_small_images_are_enlarged_until_their_names_can_be_read(tmp_path: Path)
 @pytest.mark.parametrize("columns", [None, 2])
 def test_many_classes_are_named_below_each_image(tmp_path: Path, columns: int | None) -> None:
     """Many classes, and a requested number of columns, have the class name below each image, sorted by class."""
-    labels = list(reversed(range(MOST_COLUMNS + 1))) if columns is None else [1, 0, 1]
+    labels = list(reversed(range(MAX_COLUMNS + 1))) if columns is None else [1, 0, 1]
     images = shades([0] * len(labels))
     write_labelled(images, labels, tmp_path / "grid.png", columns=columns)
     order = sorted(range(len(labels)), key=labels.__getitem__)

@@ -117,7 +117,7 @@ def test_what_a_run_does_otherwise_than_its_preset_is_named(
 def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(sampler: Sampler) -> None:
     """Nothing is evaluated, and the differences from the recipe are named."""
     settings = Settings(device="cpu")
-    plan = plan_of(FID).choose(batch=8)
+    plan = plan_of(FID).choose({"batch": 8})
     (one,) = published(plan, sampler, settings)
     assert (one.found, one.reached) == (None, None)
     assert one.why == "published for dcgan's quick recipe, which this run does not follow: batch is 8"

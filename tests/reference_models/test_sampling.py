@@ -241,7 +241,11 @@ def _near(one: Tensor, other: Tensor) -> bool:
 
 def test_walks_of_a_conditional_model_need_a_class(plain: Sampler, conditional: Sampler) -> None:
     """A class must be given exactly if the model has classes."""
-    assert len(interpolate(conditional, rows=1, columns=3, seed=0, label=7)) == 3
+    seven = interpolate(conditional, rows=1, columns=3, seed=0, label=7)
+    assert len(seven) == 3
+    assert torch.equal(interpolate(conditional, rows=1, columns=3, seed=0, label="7"), seven)
+    with pytest.raises(UsageError, match="'x' is not one of this model's classes"):
+        interpolate(conditional, rows=1, columns=3, seed=0, label="x")
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):
         interpolate(conditional, rows=1, columns=3, seed=0)
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):

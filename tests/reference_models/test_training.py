@@ -26,6 +26,7 @@ from ganeval.sources.sandbox import RandomState
 from reference_models import VARIANTS
 from reference_models.base import GAN, Model
 from reference_models.engine import checkpoint
+from reference_models.engine.curves import CurvePoint, read_curve
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.folder import Folder, check_new_run, read_log, tensorboard
 from reference_models.engine.interrupts import deferred_signals
@@ -336,7 +337,7 @@ def test_epochs_that_nobody_could_train_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
 ) -> None:
     """They must be finite, above 0, and give a countable number of steps; no run is begun."""
-    monkeypatch.setattr("reference_models.engine.training.MOST_STEPS", 1000)
+    monkeypatch.setattr("reference_models.engine.training.MAX_STEPS", 1000)
     with pytest.raises(UsageError, match="epochs is "):
         start(small_plan(), tmp_path / "run", epochs=epochs)
     assert not (tmp_path / "run").exists()
@@ -593,3 +594,28 @@ def test_a_late_process_takes_the_folder_that_the_first_found_free(
     assert _free("gan") == Path("runs/gan-2")
     with pytest.raises(UsageError, match="is not an empty folder"):
         check_new_run("runs/gan")
+
+
+def test_a_number_of_the_log_is_read_as_a_curve(tmp_path: Path) -> None:
+    """Scores have their standard errors and losses none; without a name it is fid, or else the first score."""
+    small_run(tmp_path / "run", {"score_every": 3}, Callbacks(scorer=scored(9.0, 8.0, 7.0))).run()
+    curve = read_curve(tmp_path / "run")
+    assert curve.name == "fid"
+    assert curve.points == (CurvePoint(0, 9.0, 0.5), CurvePoint(3, 8.0, 0.5), CurvePoint(6, 7.0, 0.5))
+    losses = read_curve(tmp_path / "run", "loss/generator").points
+    assert [one.step for one in losses] == [1, 2, 3, 4, 5, 6]
+    assert all(one.standard_error is None for one in losses)
+    small_run(tmp_path / "other", {"score_every": 6}, Callbacks(scorer=scored(0.1, 0.2, metric="recall"))).run()
+    assert read_curve(tmp_path / "other").name == "recall"
+
+
+def test_a_number_that_the_log_lacks_is_refused(tmp_path: Path) -> None:
+    """The error names the nearest that the log holds; what an alarm says is no number."""
+    small_run(tmp_path / "run", {"score_every": 6}, Callbacks(scorer=scored(9.0, 8.0))).run()
+    with pytest.raises(UsageError, match=r"holds no 'kid': did you mean 'fid'"):
+        read_curve(tmp_path / "run", "kid")
+    (tmp_path / "alarm").mkdir()
+    (tmp_path / "alarm" / "log.jsonl").write_text('{"step": 1, "alarm": "collapse", "text": "it is", "final": true}\n')
+    for name in ("alarm", "final", None):
+        with pytest.raises(UsageError, match="it is empty"):
+            read_curve(tmp_path / "alarm", name)

@@ -14,7 +14,7 @@ from ganeval import evaluate_pairs
 from ganeval.errors import ResultError
 from ganeval.report.data import (
     DOCUMENT,
-    MOST_BYTES,
+    MAX_BYTES,
     ReportData,
     media_type,
     read_report_data,
@@ -150,8 +150,8 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> 
     """Its declared size is checked first."""
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(DOCUMENT, b"0" * (MOST_BYTES + 1))
-    assert path.stat().st_size < MOST_BYTES / 100
+        archive.writestr(DOCUMENT, b"0" * (MAX_BYTES + 1))
+    assert path.stat().st_size < MAX_BYTES / 100
     with pytest.raises(ResultError, match="more than"):
         read_report_data(path)
 

@@ -15,7 +15,7 @@ from ganeval.comparison import Comparison, Difference, ExtractorsComparison
 from ganeval.errors import GanevalError, ResultError, UsageError
 from ganeval.report.data import ReportData, report_data_path, write_report_data
 from ganeval.report.inputs import ReportInputs, Subject, read_evaluation, read_floor, read_inputs
-from ganeval.report.training import MOST_POINTS, read_run
+from ganeval.report.training import MAX_POINTS, read_run
 from ganeval.results import Evaluation
 
 
@@ -181,7 +181,7 @@ def test_a_log_is_curves_by_what_they_share(tmp_path: Path) -> None:
     assert list(run.panels["loss"]) == ["generator", "discriminator"]
     assert [(alarm.name, alarm.step) for alarm in run.alarms] == [("collapse", 1000)]
     points = run.panels["loss"]["discriminator"]
-    assert len(points) == MOST_POINTS
+    assert len(points) == MAX_POINTS
     assert points[-1] == (2000, 0.5)
     assert read_run(tmp_path / "my run" / "log.jsonl") == run
 

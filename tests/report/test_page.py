@@ -124,7 +124,7 @@ def test_every_section_is_there(read: Page) -> None:
         "copies",
         "modes",
         "common-modes",
-        "told-apart",
+        "most-discriminable",
         "typical",
         "realism",
         "space",

@@ -28,7 +28,7 @@ from ganeval.extraction import extract
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.outputs import Output
-from ganeval.places import Stamp
+from ganeval.places import FileFingerprint
 from ganeval.sources import files, open_source
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.remarks import skips
@@ -220,7 +220,9 @@ def test_times_that_a_rewriting_may_leave_as_they_are_are_not_trusted(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file rewritten with the same size within one tick of a coarse clock is detected."""
-    monkeypatch.setattr("ganeval.places.stamp_of", lambda seen: Stamp(seen.st_size, b"the same", seen.st_mtime_ns))
+    monkeypatch.setattr(
+        "ganeval.places.fingerprint_of", lambda seen: FileFingerprint(seen.st_size, b"the same", seen.st_mtime_ns)
+    )
     collected(folder, cache)
     write_image(folder / "3.png", seed=78)
     assert same(collected(folder, cache)[0], collected(folder, None)[0])
