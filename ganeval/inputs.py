@@ -11,6 +11,7 @@ from ganeval.compatibility import check_features, check_inputs, check_supported,
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.extractors import Setup, extractor_name, open_extractor
+from ganeval.extractors.graphs import GraphedExtractor, check_graphs
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.places import RemotePath, place_of
@@ -112,7 +113,7 @@ def open_setups(
     """Open the extractor of these settings, or of each of their variants, on the device that they name.
 
     Args:
-        settings: Extractor, weights, device and precision.
+        settings: Extractor, weights, device and precision, and whether its network is replayed as a CUDA graph.
         inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
             that they name, and never runs.
         variants: Settings that differ from these in protocol or extractor alone, one per setup; none for these alone.
@@ -121,7 +122,7 @@ def open_setups(
         One setup per variant.
 
     Raises:
-        UsageError: The inputs do not fit the settings, or each other.
+        UsageError: The inputs do not fit the settings, or each other, or the device has no CUDA graphs.
     """
     variants = variants or [settings]
     check_inputs(settings, variants, inputs)
@@ -133,6 +134,9 @@ def open_setups(
             for variant in variants:
                 check_word(one.extracted, extractor_name(variant.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
+    if settings.cuda_graphs:
+        # Before weights are looked for.
+        check_graphs(device)
     if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
         width = features[0].rows.shape[1]
@@ -140,10 +144,9 @@ def open_setups(
         return [Setup(find_protocol(one.protocol), precomputed) for one in variants]
     opened = partial(open_extractor, weights=settings.weights, device=device, precision=precision)
     protocols = [find_protocol(one.protocol) for one in variants]
-    return [
-        Setup(protocol, opened(one.extractor, protocol=protocol))
-        for one, protocol in zip(variants, protocols, strict=True)
-    ]
+    extractors = [opened(one.extractor, protocol=protocol) for one, protocol in zip(variants, protocols, strict=True)]
+    run = [GraphedExtractor(one) for one in extractors] if settings.cuda_graphs else extractors
+    return [Setup(protocol, extractor) for protocol, extractor in zip(protocols, run, strict=True)]
 
 
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "processes", "working_apart"]
 
 _T = TypeVar("_T")
 
@@ -144,3 +144,32 @@ def working(together: Processes) -> Iterator[None]:
         yield
     finally:
         _working.reset(before)
+
+
+@contextmanager
+def working_apart() -> Iterator[None]:
+    """Inside, each process does a task of its own, and every call does all its work in the process that makes it.
+
+    An error of any process is raised by all at the end; the others leave their tasks early where those call `check`.
+
+    Raises:
+        Exception: Of the processes that had one, that of the lowest rank.
+
+    >>> with ganeval.processes.working_apart():
+    ...     ganeval.processes.processes().size
+    1
+    """
+    team = processes()
+    with team.together(), working(_Apart(team)):
+        yield
+
+
+class _Apart(Processes):
+    """This process alone at its task, while those of its team are at theirs."""
+
+    def __init__(self, team: Processes) -> None:
+        super().__init__(0, 1)
+        self._team = team
+
+    def check(self) -> None:
+        self._team.check()

@@ -26,6 +26,7 @@ class MeasuringKeywords(TypedDict, total=False):
     weights: Path | None
     device: str
     precision: str
+    cuda_graphs: bool
     batch_size: int | None
 
 
@@ -61,6 +62,8 @@ class Settings:
         weights: A file in place of the published weights.
         device: "auto", or torch's name of a device.
         precision: Of the extractor's network: "fp32", "tf32", "bf16" or "fp16".
+        cuda_graphs: Whether the extractor's network is replayed as a CUDA graph, on a CUDA device; the numbers are the
+            same.
         batch_size: Images per batch; None for what suits the device.
         workers: Decoding threads; None for one per core, at most 8.
         num_samples: Images of each set: a seeded subset of a folder. A generator must have it, and then the reals are
@@ -89,6 +92,7 @@ class Settings:
     weights: Path | None = None
     device: str = "auto"
     precision: str = "fp32"
+    cuda_graphs: bool = False
     batch_size: int | None = None
     workers: int | None = None
     num_samples: int | None = None
@@ -120,6 +124,8 @@ class Settings:
         object.__setattr__(self, "seed", whole_number("seed", self.seed, least=0, most=2**32 - 1))
         if not isinstance(self.cache, bool):
             raise UsageError(f"cache must be True or False, found {self.cache!r}; cache_dir names the folder.")
+        if not isinstance(self.cuda_graphs, bool):
+            raise UsageError(f"cuda_graphs must be True or False, found {self.cuda_graphs!r}.")
         for name in ("include", "exclude"):
             object.__setattr__(self, name, _patterns(name, getattr(self, name)))
         for name in ("weights", "cache_dir"):

@@ -47,6 +47,7 @@ def test_every_default_is_a_valid_choice() -> None:
         ({"seed": np.arange(2)}, "seed must be a whole number, found array([0, 1])."),
         ({"seed": None}, "seed must be a whole number, found None."),
         ({"seed": -1}, "seed must be between 0 and 4294967295, found -1."),
+        ({"cuda_graphs": 1}, "cuda_graphs must be True or False, found 1."),
         ({"cache": "no"}, "cache must be True or False, found 'no'; cache_dir names the folder."),
         ({"cache_dir": 3}, "cache_dir must be a path, found 3."),
         ({"seed": 2**32}, "seed must be between 0 and 4294967295, found 4294967296."),

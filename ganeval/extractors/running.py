@@ -44,7 +44,7 @@ def run_all(
         Each batch, and by extractor what `run` gives of it.
 
     Raises:
-        ExtractorError: An extractor gives anything but one row per image.
+        ExtractorError: An extractor gives anything but one row of finite numbers per image.
     """
     ahead = {key: one for key, one in extractors.items() if _has_one_thread(one)}
     rest = {key: one for key, one in extractors.items() if key not in ahead}
@@ -73,8 +73,9 @@ def run_all(
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """Rows of a batch in the order of its groups, which may be used after these events."""
+    """Rows that an extractor gives of a batch, in the order of its groups, which may be used after these events."""
 
+    name: str
     rows: Outputs
     arrivals: Sequence[torch.cuda.Event]
 
@@ -139,7 +140,7 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outpu
         float32 [len(batch), D] on the CPU by output, in the batch's order.
 
     Raises:
-        ExtractorError: It gives anything but one row per image.
+        ExtractorError: It gives anything but one row of finite numbers per image.
     """
     # Around the extractor alone: a live generator draws its images as it always does.
     with full_precision():
@@ -160,7 +161,7 @@ def _begun(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> _B
         with tf32_products() if extractor.precision == "tf32" and _on_cuda(extractor) else nullcontext():
             given = extractor.forward(inputs, outputs)
         rows = {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
-        return _Begun(*_sent(rows))
+        return _Begun(extractor.name, *_sent(rows))
 
 
 def _pinned(images: Tensor, extractor: Extractor) -> Tensor:
@@ -186,6 +187,12 @@ def _arrived(begun: _Begun, batch: Batch) -> Outputs:
         if begun.arrivals:
             # They are in pinned memory, of which nothing is kept.
             arrays = {output: array.clone() for output, array in arrays.items()}
+        for output, array in arrays.items():
+            # Here, because a GPU would have to be waited for.
+            if not array.isfinite().all():
+                raise ExtractorError(
+                    f"{begun.name} returned NaN or infinity among the {output} of {len(batch)} images."
+                )
         if len(batch.groups) == 1:
             return arrays
         order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")

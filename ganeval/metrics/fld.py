@@ -1,7 +1,7 @@
 """FLD, the feature likelihood divergence: how likely held-out reals are under a density made from the fakes.
 
-Squared distances are float32 and, where memory allows (CACHE), computed once; the fit is in float32, likelihoods of the
-fitted density in float64.
+Scaled features wait in a temporary file where they are many. Squared distances are float32 and, where memory allows
+(CACHE), computed once; the fit is in float32, likelihoods of the fitted density in float64.
 
 The standard error has three parts: the spread of the held-out reals, each under both densities, and the jackknife over
 the centres of either density, for the fitted variances. The training images also decide these variances, and that part
@@ -12,6 +12,7 @@ thirds for 100 reals and 100 fakes, and by a quarter for 300 of each; the error 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from ganeval.linalg import TOO_LARGE
 from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.metrics.nearest import jackknifed
+from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # The authors' optimizer: learning rate of Adam, passes at most, images per step; the fit ends when the mean loss of the
@@ -38,6 +40,8 @@ TOWARDS_MEAN = 0.9
 SAME = 2.0**-22
 # Bytes of squared distances that are kept between passes; more are computed again.
 CACHE = 1 << 30
+# Bytes of the columns whose mean and deviation are taken at a time.
+COLUMN_BYTES = 1 << 27
 # From here on the value says that fakes are copies, and how large it is depends on rounding.
 COPIES = 1000.0
 
@@ -85,7 +89,8 @@ def fld(
     count = round(held_out * len(real))
     if not 0 < count < len(real):
         raise MetricError(f"A share of {held_out:g} of {len(real)} reals leaves one part empty; give more reals.")
-    return fld_score(real[order[count:]], real[order[:count]], fake, centres=centres, seed=seed)
+    parts = (Rows(real, chosen=order[count:]), Rows(real, chosen=order[:count]), Rows(fake))
+    return _scores(*parts, centres=centres, seed=seed)
 
 
 def fld_score(
@@ -143,19 +148,24 @@ def fld_score(
             f"Training, held-out and fake features have {', '.join(str(side.shape[1]) for side in sides)} dimensions; "
             "all must come from the same extractor."
         )
+    return _scores(*map(Rows, sides), centres=centres, seed=seed)
+
+
+def _scores(train: Rows, test: Rows, fake: Rows, *, centres: int, seed: int) -> Mapping[str, Estimate]:
+    """Both estimates, as `fld_score` gives them."""
     if len(train) < 4 or len(test) < 2 or len(fake) < 2 or centres < 2:
         raise MetricError(
             f"FLD needs at least 4 training images, 2 held-out ones, 2 fakes and 2 centres, found {len(train)}, "
             f"{len(test)}, {len(fake)} and {centres}."
         )
     rng = np.random.RandomState(seed)
-    orders = [torch.from_numpy(rng.permutation(len(side))).to(side.device) for side in (train, fake)]
-    train, test, fake = _standardised(sides[0][orders[0]], sides[1], sides[2][orders[1][:centres]])
-    half = min(len(fake), len(train) // 2)
-    density, baseline = _Mixture(fake), _Mixture(train[:half])
-    density.fit(train)
-    baseline.fit(train[half:])
-    of_test, of_train, of_baseline = density.losses(test), density.losses(train), baseline.losses(test)
+    orders = [torch.from_numpy(rng.permutation(len(side))).to(side.features.device) for side in (train, fake)]
+    known, unseen, made = _standardised(_some(train, orders[0]), test, _some(fake, orders[1][:centres]))
+    half = min(len(made), len(train) // 2)
+    density, baseline = _Mixture(made), _Mixture(known[:half])
+    density.fit(known)
+    baseline.fit(known[half:])
+    of_test, of_train, of_baseline = density.losses(unseen), density.losses(known), baseline.losses(unseen)
     # In the order that the training images were given in.
     halves = np.zeros(len(train))
     halves[orders[0].cpu().numpy()[:half]] = jackknifed(of_baseline.changes)
@@ -180,23 +190,48 @@ def fld_score(
     }
 
 
-def _standardised(train: Tensor, test: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """float32 features by mean and standard deviation of the test set; without those that are constant there."""
-    rows = test.double()
-    mean, spread = rows.mean(0), rows.std(0)
+def _some(rows: Rows, places: Tensor) -> Rows:
+    """Those at some places among them."""
+    return Rows(rows.features, chosen=places if rows.chosen is None else rows.chosen[places])
+
+
+def _columns(rows: Rows) -> Iterator[Tensor]:
+    """All rows as float64, a bounded number of columns at a time.
+
+    Mean and deviation of a column are, bit for bit, those that it has in the whole.
+    """
+    width, size = rows.features.shape[1], max(2, COLUMN_BYTES // (8 * len(rows)))
+    # None of many is alone: torch adds the numbers of a single column in another order.
+    for start, stop in pairwise([*range(0, max(width - 1, 1), size), width]):
+        columns = rows.features[:, start:stop]
+        yield (columns if rows.chosen is None else columns[rows.chosen]).double().contiguous()
+
+
+def _standardised(train: Rows, test: Rows, fake: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    """float32 features by mean and standard deviation of the test set; without those that are constant there.
+
+    They are not in memory if they are many.
+    """
+    statistics = [
+        (block.mean(0), block.std(0), torch.stack(torch.aminmax(block, dim=0)).abs().amax(0))
+        for block in _columns(test)
+    ]
+    mean, spread, largest = map(torch.cat, zip(*statistics, strict=True))
     # Up to rounding: the mean of equal values may be off by a few digits.
-    kept = spread > 1e-12 * rows.abs().amax(0)
+    kept = spread > 1e-12 * largest
     if not kept.any():
         raise MetricError("All held-out images have the same features, so there is no scale; give different images.")
 
-    def scaled(side: Tensor) -> Tensor:
-        parts = slices(len(side), max(1, tiling.TILE_BYTES // (8 * side.shape[1])))
-        found = torch.cat([((side[part].double() - mean) / spread)[:, kept].float() for part in parts])
-        if not (spread.isfinite().all() and torch.stack(torch.aminmax(found)).isfinite().all()):
-            raise MetricError(TOO_LARGE)
-        return found
+    def scaled() -> Iterator[Tensor]:
+        for part in chain(train.parts(), test.parts(), fake.parts()):
+            found = ((part - mean) / spread)[:, kept].float()
+            if not (spread.isfinite().all() and torch.stack(torch.aminmax(found)).isfinite().all()):
+                raise MetricError(TOO_LARGE)
+            yield found
 
-    return scaled(train), scaled(test), scaled(fake)
+    counts = [len(train), len(test), len(fake)]
+    first, second, third = torch.split(spooled(scaled(), sum(counts)), counts)
+    return first, second, third
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +258,11 @@ class _Mixture:
         squares = self._kept(batches)
         nearest = torch.stack([block.amin(0) for batch in squares for _, block in batch()]).amin(0)
         self.logs = ((nearest.double() + NEAREST) / self.width).log_()
-        mean = rows.double().mean(0)
-        to_mean = [(batch.double() - mean).square_().sum(1).mul_(TOWARDS_MEAN**2) for batch in batches]
+        mean = torch.cat([block.mean(0) for block in _columns(Rows(rows))])
+        to_mean = [
+            torch.cat([(part - mean).square_().sum(1) for part in Rows(batch).parts()]).mul_(TOWARDS_MEAN**2)
+            for batch in batches
+        ]
         # The log-variances, and that of the component at the mean, which is not limited.
         logs = torch.cat([self.logs, torch.zeros_like(self.logs[:1])])
         adam, history = _Adam(logs), list[float]()
@@ -243,13 +281,14 @@ class _Mixture:
 
     def losses(self, rows: Tensor) -> _Losses:
         """Of rows [N, D] under the fitted density."""
-        parts, changes = [], torch.zeros_like(self.logs)
+        # Not as many small tensors, which would keep the memory of the large ones between them from being used again.
+        losses, changes = self.logs.new_empty(len(rows)), torch.zeros_like(self.logs)
         scale, offset = self._terms(torch.float64)
-        for _, block in self._squares(rows):
+        for place, block in self._squares(rows):
             for part in slices(len(block), self._piece(8)):
                 terms = block[part].double().mul_(scale).add_(offset)
                 top, total = terms.argmax(1, keepdim=True), terms.logsumexp(1)
-                parts.append(-total)
+                losses[place.start + part.start : place.start + part.stop] = -total
                 # What is left of the density without each centre; without the largest term, summed anew.
                 terms.sub_(total[:, None])
                 largest = terms.gather(1, top)
@@ -257,7 +296,7 @@ class _Mixture:
                 changes -= torch.log1p(-terms.scatter(1, top, -math.inf).exp_()).sum(0)
                 changes.index_add_(0, top[:, 0], -torch.where(largest < -1, torch.log1p(-largest.exp()), rest)[:, 0])
         constant = self.width / 2 * math.log(2 * math.pi)
-        return _Losses((torch.cat(parts) + constant) / self.width, changes / (len(rows) * self.width))
+        return _Losses((losses + constant) / self.width, changes / (len(rows) * self.width))
 
     def _terms(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """What squares are multiplied by, and what is added, for the logarithm of each component, [M] each."""

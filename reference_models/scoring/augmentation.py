@@ -4,6 +4,7 @@ Every split has its own training rows, its own generator, which sees these rows 
 training set; all of them are tested on the same held-out rows, so that differences are paired.
 """
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ganeval.comparison import Difference, Verdict, holm
 from ganeval.devices import find_device
 from ganeval.errors import SourceError, TrainingError, UsageError, did_you_mean
+from ganeval.processes import processes, working_apart
 from reference_models.base import GAN
 from reference_models.batches import Data
 from reference_models.data.classes import listed
@@ -145,6 +147,19 @@ class Split:
     test_labels: Labels
 
 
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """What classifiers got right in a split.
+
+    right: by training set, whether each held-out row was. rows: by training set, how many it has.
+    """
+
+    truth: Labels
+    right: Mapping[str, NDArray[np.bool_]]
+    rows: Mapping[str, int]
+    notes: Sequence[str]
+
+
 def augment(
     data: str,
     *,
@@ -175,6 +190,8 @@ def augment(
     with intervals of Student's t with J - 1 degrees of freedom. With `labels_per_class` the splits are disjoint draws,
     and all are tested on the same held-out rows. The variance is then the sum of what the draws contribute, s^2 / J,
     and what the held-out rows contribute, estimated from each row's mean difference over the draws.
+
+    Processes that share their work take turns with the splits; the result is that of one process, bit for bit.
 
     Args:
         data: A source of labelled images, "table:FILE.csv,LABEL_COLUMN", or "table:breast_cancer".
@@ -389,26 +406,27 @@ def over_splits(
     progress: Callable[[str], object],
 ) -> Augmentation:
     """Train and test on every split, and compare. fit: how a generator is trained; the others as in `augment`."""
-    right: dict[str, list[NDArray[np.bool_]]] = {}
-    truths: list[Labels] = []
-    sizes: dict[str, int] = {}
-    notes: dict[str, None] = {}
-    train = 0
-    for number, raw in enumerate(drawn):
-        split = _standardised(raw) if standardise else raw
-        train = len(split.train)
+
+    def tested(number: int, split: Split) -> _Tested:
         own_seed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+        split = _standardised(split) if standardise else split
         sets, left_out = training_sets(
             split, fit, fakes_per_real=fakes_per_real, balance=standardise, classes=len(classes), seed=own_seed
         )
-        notes |= dict.fromkeys(left_out)
-        for name, (rows, labels) in sets.items():
-            found = _fitted(classifier, rows, labels, own_seed).predict(split.test)
-            right.setdefault(name, []).append(found == split.test_labels)
-            sizes[name] = len(rows)
-        truths.append(split.test_labels)
-        told = ", ".join(f"{name} {balanced_accuracy(own[-1], truths[-1]):.3f}" for name, own in right.items())
-        progress(f"split {number + 1}: balanced accuracy {told}")
+        right = {
+            name: _fitted(classifier, rows, labels, own_seed).predict(split.test) == split.test_labels
+            for name, (rows, labels) in sets.items()
+        }
+        return _Tested(split.test_labels, right, {name: len(rows) for name, (rows, _) in sets.items()}, left_out)
+
+    splits: list[_Tested] = []
+    for found in _shared(drawn, tested):
+        splits.append(found)
+        told = ", ".join(f"{name} {balanced_accuracy(own, found.truth):.3f}" for name, own in found.right.items())
+        progress(f"split {len(splits)}: balanced accuracy {told}")
+    truths, rows = [one.truth for one in splits], splits[-1].rows
+    right = {name: [one.right[name] for one in splits] for name in rows}
+    train = rows[REALS]
     held_out = len(truths[-1])
     scores = {
         name: MappingProxyType(
@@ -441,11 +459,27 @@ def over_splits(
         train=train,
         held_out=held_out,
         design=design,
-        rows=MappingProxyType(sizes),
+        rows=MappingProxyType(dict(rows)),
         scores=MappingProxyType(scores),
         differences=tuple(differences),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(note for one in splits for note in one.notes)),
     )
+
+
+def _shared(drawn: Iterator[Split], tested: Callable[[int, Split], _Tested]) -> Iterator[_Tested]:
+    """What is found of every split, in order. Processes take one each at a time, and exchange what they found."""
+    team = processes()
+    for first in itertools.count(0, team.size):
+        own: _Tested | None = None
+        with working_apart():
+            for rank in range(team.size):
+                split = next(drawn, None)
+                if rank == team.rank and split is not None:
+                    own = tested(first + rank, split)
+        found = [one for one in team.exchange(own) if one is not None]
+        yield from found
+        if len(found) < team.size:
+            return
 
 
 def _compared(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -646,6 +680,7 @@ def _trained(plan: TrainingPlan, pixels: torch.Tensor, labels: torch.Tensor | No
     own = replace(plan.choose({"batch": min(plan.recipe.batch, len(pixels))}), seed=seed % 2**32)
     training = Training(own, images_of(pixels, labels))
     for _ in range(own.recipe.steps):
+        processes().check()
         training.advance()
     model = training.best_model.eval()
     assert isinstance(model, GAN)

@@ -24,6 +24,7 @@ USAGE = {
     "unknown tap": (("fid", *SETS, "--extractor", "inception:7"), "not a tap"),
     "needless argument": (("fid", *SETS, "--extractor", "digits:7"), "takes nothing after a colon"),
     "unknown precision": (("fid", *SETS, "--precision", "fp64"), "'fp32', 'tf32', 'bf16', 'fp16'"),
+    "no CUDA graphs": (("fid", *SETS, "--cuda-graphs", "--device", "cpu"), "needs a CUDA device, found cpu; choose"),
     "unknown device": (("fid", *SETS, *DIGITS, "--device", "cdua"), "The device 'cdua' cannot be used here"),
     "unknown device to check": (("selfcheck", "--device", "cdua"), "The device 'cdua' cannot be used here"),
     "unknown metric": (("score", *SETS, *DIGITS, "--metrics", "fdi"), "did you mean 'fid'?"),

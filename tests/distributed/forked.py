@@ -21,7 +21,8 @@ def run(python: Sequence[str], script: str, folder: Path, *arguments: object) ->
     """Run a module of this folder with a folder for its files, by the fixture `python`."""
     command = [*python, "-m", f"distributed.{script}", str(folder), *map(str, arguments)]
     paths = os.pathsep.join(map(str, (TESTS.parent, TESTS.parent / "cli", TESTS)))
-    environment = {**os.environ, "PYTHONPATH": paths}
+    # The Hub's packages keep what they read in the folder, and ask no server.
+    environment = {**os.environ, "PYTHONPATH": paths, "HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
 

@@ -20,12 +20,16 @@ from distributed import forked
 from torch import Tensor
 
 import ganeval
+import reference_models
 from ganeval import evaluation, ranks
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, TrainingError
 from ganeval.processes import processes
+from reference_models.scoring import augmentation
 
 # Imported before the processes are forked, so that each need not import them.
 IMPORTED = (sklearn.neural_network, torchmetrics, evaluation)
+if importlib.util.find_spec("datasets"):
+    import datasets  # noqa: F401
 SETTINGS: dict[str, Any] = {"extractor": "digits", "cache": False, "batch_size": 4}
 JOBS: dict[str, Callable[[Path], object]] = {}
 
@@ -88,6 +92,8 @@ def sources(folder: Path) -> object:
     given: dict[str, object] = {
         **{name: folder / name for name in ("folder", "set.zip", "set.tar", "set.npy", "list.txt")},
         "lowres": f"lowres:{folder / 'folder'},2",
+        "glob": str(folder / "folder" / "1*.png"),
+        "shards": f"{folder}/shard-{{0..5}}.tar",
         "tensor": images,
         "loader": loader,
         "iterator": iter([images[:4], images[4:]]),
@@ -97,10 +103,17 @@ def sources(folder: Path) -> object:
         real = ganeval.Features(torch.arange(30.0).reshape(15, 2)) if name == "features" else folder / "set.npy"
         settings = {} if name != "features" else {"extractor": "inception"}
         found[name] = _fid(real, source, num_samples=None, metrics=["fid"], **settings)
-    found["statistics"] = _fid(folder / "statistics.npz", images)
+    for name in ("statistics.npz", "statistics.pkl", "statistics.pt"):
+        found[name] = _fid(folder / name, images)
+    assert len({found[name]["metrics"]["fid"]["value"] for name in found if name.startswith("statistics")}) == 1
+    # More images than a chunk of a live generator.
+    drawn = {"num_samples": 70, "metrics": ["fid"]}
+    found["run"] = _fid(folder / "set.npy", f"ckpt:{folder / 'run'}", **drawn)
     found["streamed"] = _fid(folder / "set.npy", f"webdataset:{folder}/shard-{{0..5}}.tar", metrics=["fid"])
     if importlib.util.find_spec("pyarrow"):
         found["table"] = _fid(folder / "set.npy", folder / "set.parquet", metrics=["fid"])
+    if importlib.util.find_spec("datasets"):
+        found["hub"] = _fid(folder / "set.npy", f"hfds:{folder / 'hub'}:train", metrics=["fid"])
     return found
 
 
@@ -182,6 +195,43 @@ def several(folder: Path) -> object:
         "floor": _plain(floor),
         "extractors": {name: _plain(one) for name, one in by.items()},
         "statistics": ganeval.fid(written, folder / "real.npz", **SETTINGS).value,
+    }
+
+
+@job
+def augmented(folder: Path) -> object:
+    """Splits of an augmentation, which are no multiple of the processes, and fewer; and generators that fail."""
+    told, fitted = list[str](), list[int]()
+    trained, small = augmentation._trained, {"steps": 2, "batch": 4, "settings.width": 4}
+
+    def watched(plan: Any, pixels: Tensor, labels: Any, seed: int) -> Any:
+        fitted.append(seed)
+        return trained(plan, pixels, labels, seed)
+
+    def failing(plan: Any, pixels: Tensor, labels: Any, seed: int) -> Any:
+        raise TrainingError(f"The generator of seed {seed} fails.")
+
+    def augment() -> reference_models.Augmentation:
+        return reference_models.augment(
+            "table:breast_cancer", splits=3, chosen=small, device="cpu", progress=told.append
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augmentation, "_trained", watched)
+        found = augment()
+        seeds = processes().exchange(fitted)
+        # Each of two classes in three splits is learned once, by processes that take turns.
+        assert [len(own) for own in seeds] == [
+            2 * len(range(3)[rank :: processes().size]) for rank in range(len(seeds))
+        ]
+        patch.setattr(augmentation, "_trained", failing)
+        with pytest.raises(TrainingError) as raised:
+            augment()
+    return {
+        "found": found.to_dict(),
+        "told": told,
+        "seeds": sorted(seed for own in seeds for seed in own),
+        "error": str(raised.value),
     }
 
 

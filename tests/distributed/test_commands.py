@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from core_helpers import write_folder
 from distributed.forked import run
 from sklearn.datasets import load_digits
 
+import ganeval
+
 MEASURED = ("--extractor", "digits", "--no-cache")
 REAL, FAKE = "{folder}/real.npz", "{folder}/fake.npz"
+RUNS = ("--runs", f"A={FAKE},{{folder}}/more.npz", "--runs", "B={folder}/other.npz,{folder}/real.npz")
+SMALL = ("--set", "width=4", "--device", "cpu")
 COMMANDS = {
     "fid": ["fid", REAL, FAKE, *MEASURED, "-o", "fid.json"],
     "is": ["is", FAKE, *MEASURED],
@@ -22,11 +27,15 @@ COMMANDS = {
     "c2st": ["c2st", REAL, FAKE, *MEASURED],
     "score": ["score", REAL, FAKE, *MEASURED, "--extractor", "digits,pixels:8", "--metrics", "fid,precision"],
     "compare": ["compare", REAL, FAKE, "{folder}/other.npz", *MEASURED, "--metrics", "fid,kid"],
+    "runs": ["compare", REAL, *RUNS, *MEASURED, "--metrics", "fid", "--num-samples", "70", "-o", "runs.json"],
+    "saved-runs": ["compare", "--runs", "A={folder}/fake.json,{folder}/more.json", "--runs", "B={folder}/other.json"],
     "pairs": ["pairs", "{folder}/pairs", "{folder}/twins", "-o", "pairs.json", "--metrics", "l1,psnr"],
     "noise-floor": ["noise-floor", REAL, *MEASURED, "--metrics", "fid,kid"],
     "report": ["score", REAL, FAKE, *MEASURED, "--metrics", "fid", "--report", "report.html"],
     "stats": ["stats", REAL, "-o", "stats.npz", *MEASURED],
     "extract": ["extract", REAL, "-o", "part.npz", "--shard", "2/3", *MEASURED],
+    "merge": ["merge", "{folder}/part-1-of-2.npz", "{folder}/part-2-of-2.npz", "-o", "part.npz"],
+    "augment": ["augment", "table:breast_cancer", "--splits", "3", "--steps", "2", *SMALL, "-o", "augment.json"],
     "ppl": ["ppl", "py:{folder}/shades.py:model", "--network", "alex:untrained", "--num-samples", "40"],
     "missing": ["fid", "nothing", FAKE, *MEASURED],
     "mistyped": ["fid", REAL, FAKE, "--nope"],
@@ -62,6 +71,7 @@ def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> P
         "real": images[:90],
         "fake": images[90:170],
         "other": images[170:240] // 2,
+        "more": images[240:310],
         "few": images[:5],
     }.items():
         np.savez(folder / f"{name}.npz", images=part)
@@ -70,10 +80,24 @@ def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> P
     write_folder(folder / "damaged", 40)
     (folder / "damaged" / "33.png").write_bytes(b"nothing")
     (folder / "shades.py").write_text(SHADES)
+    for number in (1, 2):
+        part = folder / f"part-{number}-of-2.npz"
+        ganeval.extract_features(folder / "real.npz", part, shard=(number, 2), extractor="digits", cache=False)
+    for name in ("fake", "other", "more"):
+        settings: Any = {"metrics": ["fid"], "extractor": "digits", "num_samples": 70, "cache": False}
+        found = ganeval.evaluate(folder / "real.npz", folder / f"{name}.npz", **settings)
+        (folder / f"{name}.json").write_text(found.to_json())
     told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
     (folder / "commands.json").write_text(json.dumps(told))
     run(python, "commands", folder)
     return folder
+
+
+def _undated(document: object) -> object:
+    """A document without its dates, and without versions, which are of what was imported before."""
+    if isinstance(document, dict):
+        return {key: _undated(value) for key, value in document.items() if key not in ("created", "versions")}
+    return [_undated(one) for one in document] if isinstance(document, list) else document
 
 
 def _told(folder: Path, name: str, ending: str, size: int, rank: int) -> str:
@@ -101,7 +125,7 @@ def test_two_processes_write_what_one_writes(folder: Path, name: str) -> None:
     for path in one:
         if path.endswith(".json"):
             results = [json.loads((folder / f"{name}-{size}" / path).read_text()) for size in (1, 2)]
-            assert results[0]["metrics"] == results[1]["metrics"]
+            assert _undated(results[0]) == _undated(results[1])
         if path == "part.npz":
             assert len({(folder / f"{name}-{size}" / path).read_bytes() for size in (1, 2)}) == 1
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import pickle
 import tarfile
 import zipfile
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from core_helpers import write_folder
 from distributed.forked import run
 from distributed.jobs import JOBS
@@ -17,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import ganeval
+import reference_models
 from ganeval.metrics import METRICS
 
 SIZES = (2, 3, 5)
@@ -62,6 +65,11 @@ def _files(folder: Path) -> None:
 
         rows = pyarrow.table({"image": [path.read_bytes() for path in names[:21]]})
         pyarrow.parquet.write_table(rows, folder / "set.parquet", row_group_size=5)
+        # As the Hub has data sets: a split in several files.
+        (folder / "hub/data").mkdir(parents=True)
+        for number in range(4):
+            some = rows.slice(5 * number, 5)
+            pyarrow.parquet.write_table(some, folder / f"hub/data/train-0000{number}-of-00004.parquet")
     (folder / "list.txt").write_text("".join(f"{path}\n" for path in names[3:14]))
     write_folder(folder / "damaged", 120)
     (folder / "damaged" / "77.png").write_bytes(b"nothing")
@@ -72,7 +80,11 @@ def _files(folder: Path) -> None:
     turned.mkdir()
     for number in range(48):
         Image.new("RGB", (8, 4) if number < 24 else (4, 8)).save(turned / f"{number:02}.png")
-    ganeval.write_reference("digits:test", folder / "statistics.npz", extractor="digits", cache=False)
+    written = ganeval.write_reference("digits:test", folder / "statistics.npz", extractor="digits", cache=False)
+    moments = {"mu": written.features.mean, "sigma": written.features.covariance}
+    (folder / "statistics.pkl").write_bytes(pickle.dumps(moments))
+    torch.save(moments, folder / "statistics.pt")
+    reference_models.train("gan", folder / "run", chosen={"steps": 1, "resolution": 8}, device="cpu")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -242,6 +242,19 @@ def test_images_and_rows_pass_through_pinned_memory(gpu: str) -> None:
     assert set(seen) == {("cpu", True)}
 
 
+@pytest.mark.parametrize("thread_safe", [False, True])
+def test_rows_that_are_not_finite_are_an_error(thread_safe: bool) -> None:
+    """Of any extractor."""
+
+    class Overflowing(Watched):
+        def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+            return dict.fromkeys(outputs, inputs / 0)
+
+    failing = Overflowing("failing", thread_safe=thread_safe)
+    with pytest.raises(ExtractorError, match="failing returned NaN or infinity among the features of 2 images"):
+        all_rows([failing], Batches())
+
+
 @pytest.mark.usefixtures("threads")
 def test_an_error_in_a_thread_is_the_callers() -> None:
     """It comes in the place of its batch, after those before it."""

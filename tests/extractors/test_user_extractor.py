@@ -7,7 +7,9 @@ import torch
 
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Extractor
+from ganeval.extractors.running import run
 from ganeval.extractors.user import open_user_extractor
+from ganeval.sources.base import batch_of
 
 BOTH = frozenset(("features", "logits"))
 FEATURES = frozenset(("features",))
@@ -159,7 +161,6 @@ def test_bfloat16_is_tried_and_float16_needs_a_gpu(forms: Path) -> None:
         ("return images.float()", r"returned float32 \[2, 3, 8, 8\] as features of 2 images; expected floats \[2, D\]"),
         ("return images[:1].float().flatten(1)", r"returned float32 \[1, 192\] as features of 2 images"),
         ("return images.flatten(1)", r"returned uint8 \[2, 192\] as features"),
-        ("return images.flatten(1).float() / 0", "NaN or infinity among the features of 2 images"),
         ("return [1, 2]", "returned list as features; expected a tensor"),
         ("return None", "returned NoneType as features; expected a tensor"),
         ("return {'logits': images}", 'a dict of logits; expected "features"'),
@@ -173,6 +174,13 @@ def test_a_broken_contract_is_explained(tmp_path: Path, body: str, message: str)
     extractor = open_user_extractor(broken(tmp_path, body))
     with pytest.raises(ExtractorError, match=message):
         extractor.forward(extractor.prepare(IMAGES), FEATURES)
+
+
+def test_features_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
+    """Where they are read, so that a GPU need not be waited for."""
+    extractor = open_user_extractor(broken(tmp_path, "return images.flatten(1).float() / 0"))
+    with pytest.raises(ExtractorError, match="returned NaN or infinity among the features of 2 images"):
+        run(extractor, batch_of(list(IMAGES)), FEATURES)
 
 
 def test_features_may_not_change_their_width(tmp_path: Path) -> None:

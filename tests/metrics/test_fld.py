@@ -2,11 +2,14 @@
 
 import math
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ganeval import distances
 from ganeval.errors import MetricError
@@ -94,6 +97,48 @@ def test_neither_blocks_nor_memory_change_the_values(monkeypatch: pytest.MonkeyP
     for name, one in fld_score(train, test, fake).items():
         assert one.value == pytest.approx(expected[name].value, rel=1e-4, abs=1e-4)
         assert one.standard_error == pytest.approx(expected[name].standard_error, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_columns_of_a_bounded_size_change_no_bit(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Means and deviations are those of all columns at once, whose last one is not alone."""
+    real, fake = features(900, 11, 0, shift=3).to(dtype), features(120, 11, 1).to(dtype)
+    expected = fld(real, fake)
+    monkeypatch.setattr(fld_module, "COLUMN_BYTES", 8 * 450 * 5)
+    blocks = list(fld_module._columns(distances.Rows(real[:450])))
+    assert [block.shape[1] for block in blocks] == [5, 6]
+    for statistic in (torch.mean, torch.std):
+        assert torch.equal(torch.cat([statistic(block, 0) for block in blocks]), statistic(real[:450].double(), 0))
+    for name, one in fld(real, fake).items():
+        assert (one.value, one.standard_error) == (expected[name].value, expected[name].standard_error)
+        assert torch.equal(torch.as_tensor(one.shared), torch.as_tensor(expected[name].shared))
+
+
+class Allocations(TorchDispatchMode):
+    """The bytes of the largest tensor that torch makes anew."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        given = {one.untyped_storage().data_ptr() for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
+        for one in tree_leaves(found):
+            if isinstance(one, Tensor) and one.untyped_storage().data_ptr() not in given:
+                self.largest = max(self.largest, one.nbytes)
+        return found
+
+
+def test_no_copy_of_the_features_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is allocated does not grow with the features, where their scaled form waits on disk."""
+    monkeypatch.setattr(distances, "TILE_BYTES", 1 << 16)
+    monkeypatch.setattr(fld_module, "COLUMN_BYTES", 1 << 17)
+    monkeypatch.setattr(fld_module, "CACHE", 0)
+    monkeypatch.setattr(fld_module, "PASSES", 2)
+    monkeypatch.setattr("ganeval.spool.SPOOL_BYTES", 0)
+    real, fake = features(3000, 150, 0), features(200, 150, 1)
+    with Allocations() as seen:
+        fld(real, fake, centres=30)
+    assert seen.largest < real.nbytes / 10
 
 
 def test_good_fakes_have_about_zero_and_others_more() -> None:
