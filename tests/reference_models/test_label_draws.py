@@ -66,7 +66,7 @@ def test_mean_deviation_and_interval_are_students() -> None:
     assert found.standard_error == pytest.approx(0.1 / math.sqrt(3))
     reach = 4.302653 * 0.1 / math.sqrt(3)
     assert found.interval == pytest.approx((0.2 - reach, 0.2 + reach), rel=1e-6)
-    with pytest.raises(UsageError, match="There is 1 draw; the spread over draws takes 2 or more"):
+    with pytest.raises(UsageError, match="takes 2 draws or more, found 1"):
         over_draws(np.array([0.1]))
 
 
@@ -127,7 +127,7 @@ def test_errors_over_draws_are_those_of_separate_trainings(
 def test_draws_that_cannot_be_put_together_are_refused(runs: Sequence[ScoredRun]) -> None:
     """One run, a run without the metric, other numbers of labels and other held-out images are errors."""
     first, second = (one.scores for one in runs)
-    with pytest.raises(UsageError, match=r"There is 1 run; .* takes 2 or more"):
+    with pytest.raises(UsageError, match=r"takes 2 runs or more \(--seeds 2\), found 1"):
         label_draws("ssgan", [first])
     metrics = dict(second.evaluation.metrics)
     error = metrics.pop("test_error")
