@@ -27,6 +27,7 @@ from reference_models import (
     label_draws,
     make_plan,
     score_run,
+    summarize_seeds,
     train_and_score,
     train_and_score_seeds,
 )
@@ -140,6 +141,18 @@ def test_draws_that_cannot_be_put_together_are_refused(runs: Sequence[ScoredRun]
         other = replace(second.evaluation, metrics={**metrics, "test_error": changed})
         with pytest.raises(UsageError, match=told):
             label_draws("ssgan", [first, replace(second, evaluation=other)])
+
+
+def test_a_summary_of_seeds_has_their_draws(runs: Sequence[ScoredRun]) -> None:
+    """A page of all runs shows no rival, as each run has its own; a single run is one draw, and has no spread."""
+    found = summarize_seeds(runs, report=True)
+    assert found.label_draws == label_draws("ssgan", [one.scores for one in runs])
+    assert found.report is not None
+    assert found.report.references == {}
+    assert list(runs[0].report_inputs().references) == METHODS[1:]
+    alone = summarize_seeds(runs[:1])
+    assert alone.label_draws is None
+    assert "label_draws" not in alone.to_dict()
 
 
 def test_the_twin_is_a_run_that_is_found_again(
