@@ -62,10 +62,15 @@ def test_a_single_evaluation_has_a_name_and_its_check(evaluations: Mapping[str, 
     assert save_report_data(read, tmp_path / "read.json") == []
 
 
-def test_one_generator_by_several_extractors(evaluations: Mapping[str, Evaluation]) -> None:
-    """Every extractor is a subject, and there is no difference to show."""
+def test_one_generator_by_several_extractors(
+    evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], tmp_path: Path
+) -> None:
+    """Every extractor is a subject with report data of its own, and there is no difference to show."""
     one = replace(evaluations[GENERATORS[1]], real=None, fake=None)
     inputs = report_inputs(ExtractorsComparison.of_one("b", {"x": one, "y": one}))
     assert [subject.name for subject in inputs.subjects] == ["x: b", "y: b"]
     assert inputs.extractors is not None
     assert inputs.extractors.disagreements == ()
+    shown = [replace(subject, data=report_data[GENERATORS[1]]) for subject in inputs.subjects]
+    written = save_report_data(replace(inputs, subjects=shown), tmp_path / "both.json")
+    assert [path.name for path in written] == ["both.1.report-data.zip", "both.2.report-data.zip"]
