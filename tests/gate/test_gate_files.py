@@ -127,6 +127,10 @@ def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
     ).stdout.strip()
     assert (found.declaration["by"], found.declaration["commit"]) == ("Ada", head)
     assert re.fullmatch(r"\S+base\.json \(by Ada, 20\d\d-\S+\+00:00, commit [0-9a-f]{12}\)", str(found))
+    # Of the repository that the file lies in, from wherever it is written.
+    written = write_baseline(evaluation(), path).declaration
+    assert written is not None
+    assert (written["by"], written["commit"]) == ("Ada", head)
 
 
 def test_a_baseline_is_written_where_the_result_may_replace_it(tmp_path: Path) -> None:
