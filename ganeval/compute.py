@@ -11,7 +11,7 @@ from ganeval.duplicates import copied, with_rows_of
 from ganeval.errors import MetricError, UsageError, WeightsError
 from ganeval.extractors import Setup
 from ganeval.features import FeatureSet
-from ganeval.metrics import Metric
+from ganeval.metrics import Direction, Metric
 from ganeval.metrics.base import CLASS_NAMES, COPIES, LABELS, check_estimates
 from ganeval.metrics.moments import Gaussian
 from ganeval.option_objects import open_objects, written
@@ -151,33 +151,57 @@ def _keywords(
     return {**copies, **dict(labels), CLASS_NAMES: classes.names}
 
 
-def reals_part(estimate: Estimate) -> RealsPart | None:
-    """The part of an estimate's error that is due to the reals, as a result keeps it; None where it is not known.
+def metric_result(
+    estimate: Estimate,
+    *,
+    direction: Direction,
+    n_real: int | None,
+    n_fake: int,
+    options: Mapping[str, object],
+    ideal: float | None = None,
+    of_reals: bool = True,
+) -> MetricResult:
+    """An estimate as a result keeps it.
 
     Args:
         estimate: What a metric returned.
+        direction: Which values are better.
+        n_real: The number of reals, where it is known.
+        n_fake: The number of fakes.
+        options: Of the metric, as JSON can hold them.
+        ideal: The best value, of a metric that has one.
+        of_reals: Whether the metric looks at reals, to which a part of its error is then due.
 
     Returns:
-        Its length and direction.
+        The result.
     """
-    return None if estimate.shared is None else RealsPart(*summary(estimate.shared))
+    shared = estimate.shared if of_reals else None
+    return MetricResult(
+        value=estimate.value,
+        standard_error=estimate.standard_error,
+        interval=estimate.interval,
+        direction=direction,
+        n_real=n_real,
+        n_fake=n_fake,
+        method=estimate.method,
+        options=options,
+        details=estimate.details,
+        notes=estimate.notes,
+        ideal=ideal,
+        reals=None if shared is None else RealsPart(*summary(shared)),
+    )
 
 
 def _result(
     estimate: Estimate, metric: Metric, options: Mapping[str, object], real: FeatureSet | None, fake: FeatureSet
 ) -> MetricResult:
     """An estimate with the numbers of images and what the metric's row says."""
-    return MetricResult(
-        value=estimate.value,
-        standard_error=estimate.standard_error,
-        interval=estimate.interval,
+    return metric_result(
+        estimate,
         direction=metric.direction,
         n_real=None if real is None else real.count_for(metric, metric.real),
         n_fake=len(fake),
-        method=estimate.method,
         options={name: written(value) for name, value in options.items()},
-        details=estimate.details,
-        notes=estimate.notes,
         ideal=metric.ideal,
-        reals=None if metric.real is None else reals_part(estimate),
+        of_reals=metric.real is not None,
     )

@@ -2,7 +2,5 @@
 
 from typing import Literal
 
-__all__ = ["Output"]
-
 # Rows [N, D] each.
 Output = Literal["features", "logits", "spatial", "images"]

@@ -11,7 +11,7 @@ check that they fit together), `extract_set` for each set, and `compute`.
 """
 
 from ganeval.compatibility import check_supported
-from ganeval.compute import compute, reals_part
+from ganeval.compute import compute, metric_result
 from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
 from ganeval.extractors import Setup
@@ -36,10 +36,10 @@ __all__ = [
     "evaluations",
     "extract_set",
     "find_metrics",
+    "metric_result",
     "needs_labels",
     "open_setups",
     "options_key",
     "prepare",
-    "reals_part",
     "select_metrics",
 ]

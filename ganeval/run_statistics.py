@@ -191,16 +191,18 @@ def _results(runs: Mapping[str, Mapping[str, Evaluation] | Sequence[str | Path]]
     seen: dict[str, str] = {}
     results: dict[str, dict[str, Evaluation]] = {}
     for method, given in runs.items():
+        kinds = Evaluation if isinstance(given, Mapping) else str | os.PathLike
+        for run in given.values() if isinstance(given, Mapping) else given:
+            if not isinstance(run, kinds):
+                raise UsageError(
+                    "Runs are a list of files of saved results, or results by a name of the run, as in "
+                    f"{{'A': {{'a1': result, 'a2': result}}}}; found {type(run).__name__} of '{method}'."
+                )
         if isinstance(given, Mapping):
             results[method] = dict(given)
             continue
         results[method] = {}
         for run in given:
-            if not isinstance(run, str | os.PathLike):
-                raise UsageError(
-                    "Runs are files of saved results, or results by a name of the run, as in "
-                    f"{{'A': {{'a1': result, 'a2': result}}}}; found {type(run).__name__}."
-                )
             place = os.path.realpath(run)
             if place in seen:
                 others = "twice a run" if seen[place] == method else f"a run of {seen[place]} and"

@@ -423,7 +423,8 @@ def test_saved_runs_are_files_or_results(tmp_path: Path) -> None:
         compare_saved_runs({"A": [files["A"][0], f"{tmp_path}/../{tmp_path.name}/A0.json"], "B": files["B"]})
     with pytest.raises(UsageError, match=r"A0\.json is a run of A and of B"):
         compare_saved_runs({"A": files["A"], "B": [other]})
-    with pytest.raises(UsageError, match="found Evaluation"):
-        compare_saved_runs({"A": files["A"], "B": [run(2.0)]})
+    for wrong, kind in (([run(2.0)], "Evaluation"), ({"b": str(files["B"][0])}, "str")):
+        with pytest.raises(UsageError, match=f"found {kind} of 'B'"):
+            compare_saved_runs({"A": files["A"], "B": wrong})
     with pytest.raises(ResultError, match=r"none\.json cannot be read"):
         compare_saved_runs({"A": files["A"], "B": [tmp_path / "none.json"]})

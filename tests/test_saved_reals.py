@@ -14,10 +14,11 @@ import ganeval
 from ganeval.gate import check
 from ganeval.gate.comparability import covariance
 from ganeval.gate.thresholds import parse_thresholds
+from ganeval.metrics import Metric
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.tables import pairings
 from ganeval.results import Evaluation, RealsPart
-from ganeval.uncertainty import NUMBERS, summary
+from ganeval.uncertainty import NUMBERS, Estimate, summary
 
 SIGNIFICANT = parse_thresholds("[fid]\nsignificance = 0.01", name="t")
 
@@ -142,3 +143,18 @@ def test_results_of_other_reals_have_nothing_known_in_common() -> None:
     assert covariance("fid", one, evaluation()) is None
     alone = evaluation({"fid": metric(n_real=None)}, real=None)
     assert covariance("fid", alone, alone) == 0.0
+
+
+def test_a_metric_without_reals_owes_them_no_part_of_its_error() -> None:
+    """Whatever it returns: results of the same reals do not have it in common."""
+
+    def spread(fake: Tensor) -> Estimate:
+        return Estimate(1.0, 2.0, (0.0, 3.0), "given", shared=np.ones(len(fake)))
+
+    def gap(real: Tensor, fake: Tensor) -> Estimate:
+        return spread(fake)
+
+    rows = [Metric("of fakes", spread, None, "features", "lower", ""), gap]
+    found = ganeval.evaluate(drawn(256, 0, 20), drawn(256, 1, 20), metrics=rows, extractor="pixels:4", cache=False)
+    assert found["spread"].reals is None
+    assert found["gap"].reals == RealsPart(*summary(np.ones(20)))

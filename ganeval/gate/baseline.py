@@ -119,7 +119,7 @@ def baseline_document(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     return {**evaluation.to_dict(), "baseline": declaration}
 
 
-def write_baseline(evaluation: Evaluation, path: Path) -> SavedResult:
+def write_baseline(evaluation: Evaluation, path: str | Path) -> SavedResult:
     """Make a result the baseline, whatever its numbers are; `update_baseline` checks it first.
 
     Args:
@@ -132,6 +132,7 @@ def write_baseline(evaluation: Evaluation, path: Path) -> SavedResult:
     Raises:
         ResultError: The file cannot be written.
     """
+    path = Path(path)
     document = baseline_document(evaluation, path.absolute().parent)
     with atomic_write(path) as file:
         file.write((json.dumps(document, indent=2, allow_nan=False) + "\n").encode())

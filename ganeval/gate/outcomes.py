@@ -159,7 +159,7 @@ def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thre
     return replace(found, metrics=(*found.metrics, *failing), warnings=())
 
 
-def update_baseline(result: Evaluation, path: Path, thresholds: Thresholds | None = None) -> Check:
+def update_baseline(result: Evaluation, path: str | Path, thresholds: Thresholds | None = None) -> Check:
     """Make a result the baseline if it may replace the old one, as `ganeval baseline update` does.
 
     Args:
@@ -175,6 +175,7 @@ def update_baseline(result: Evaluation, path: Path, thresholds: Thresholds | Non
         UsageError: As `check` does.
         ResultError: As `check` does; or the old baseline is damaged, or the new one cannot be written.
     """
+    path = Path(path)
     old = read_result(path).evaluation if path.exists() else None
     found = check_successor(result, old, thresholds)
     if found.exit_code() == 0:

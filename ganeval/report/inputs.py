@@ -106,12 +106,12 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
 
 
 def read_inputs(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
-    floor: Path | None = None,
-    baseline: Path | None = None,
-    thresholds: Path | None = None,
-    training: Sequence[Path] = (),
+    floor: str | Path | None = None,
+    baseline: str | Path | None = None,
+    thresholds: str | Path | None = None,
+    training: Sequence[str | Path] = (),
 ) -> ReportInputs:
     """Read what `ganeval report` shows: saved results and comparisons, with the report data saved next to them.
 
@@ -133,18 +133,18 @@ def read_inputs(
             or a tolerance cannot be checked.
     """
     inputs = replace(
-        _read_results(paths),
-        floor=None if floor is None else read_floor(floor),
-        runs=tuple(read_run(path) for path in training),
+        _read_results([Path(path) for path in paths]),
+        floor=None if floor is None else read_floor(Path(floor)),
+        runs=tuple(read_run(Path(path)) for path in training),
     )
     if baseline is None and thresholds is None:
         return inputs
-    known = None if baseline is None else read_evaluation(baseline)
-    tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)
+    known = None if baseline is None else read_evaluation(Path(baseline))
+    tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(Path(thresholds))
     return replace(inputs, checks={one.name: check(one.evaluation, known, tolerances) for one in inputs.subjects})
 
 
-def save_report_data(inputs: ReportInputs, result: Path) -> list[Path]:
+def save_report_data(inputs: ReportInputs, result: str | Path) -> list[Path]:
     """Save the report data of every subject next to the saved result, where `read_inputs` finds them.
 
     Args:
@@ -161,7 +161,7 @@ def save_report_data(inputs: ReportInputs, result: Path) -> list[Path]:
     written = []
     for number, subject in enumerate(inputs.subjects, 1):
         if subject.data is not None:
-            written.append(report_data_path(result, number if several else None))
+            written.append(report_data_path(Path(result), number if several else None))
             write_report_data(written[-1], subject.data)
     return written
 

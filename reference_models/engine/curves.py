@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganeval.errors import UsageError, did_you_mean
-from reference_models.engine.folder import read_log
+from reference_models.engine.folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class CurvePoint:
     Attributes:
         step: The step.
         value: The number.
-        standard_error: Of a score; None for other numbers, and for a score without one.
+        standard_error: Of a score, and of a mean over the images of a step; None where the log has none.
     """
 
     step: int
@@ -48,7 +48,7 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
         The number at every step that logged it.
 
     Raises:
-        UsageError: The log does not hold it; the message lists what it holds.
+        UsageError: The folder is no run, or the log does not hold the number; the message lists what it holds.
 
     >>> import reference_models, tempfile
     >>> folder = tempfile.mkdtemp() + "/run"
@@ -58,7 +58,11 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
     >>> [point.step for point in reference_models.read_curve(folder, "loss/generator").points]
     [2, 4]
     """
-    lines = [_numbers(line) for line in read_log(run)]
+    folder = Folder(Path(run))
+    if not folder.log.is_file():
+        # UsageError for what is no run.
+        folder.read_config()
+    lines = [_numbers(line) for line in folder.lines()]
     known = list(dict.fromkeys(key for line in lines for key in line if key != "step"))
     scores = [key for key in known if key.startswith("score/")]
     wanted = name or ("fid" if "score/fid" in scores or not scores else scores[0].removeprefix("score/"))

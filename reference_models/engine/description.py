@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from ganeval.errors import UsageError
 from reference_models.recipes import Recipe, plain, rates
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def summarize_model(model: "Model") -> ModelSummary:
     Returns:
         Its parameters and layers.
 
+    Raises:
+        UsageError: ``classes`` is below 1.
+
     >>> from reference_models import Data, VARIANTS, build_model, summarize_model
     >>> summary = summarize_model(build_model(VARIANTS["dcgan"].recipe("quick"), Data(1, 32, None)))
     >>> list(summary.parameters), summary.layers[0].kind
@@ -56,12 +60,17 @@ def summarize_recipe(recipe: Recipe, *, classes: int = 10) -> ModelSummary:
     Returns:
         Its parameters and layers.
 
+    Raises:
+        UsageError: ``classes`` is below 1.
+
     >>> from reference_models import make_plan, summarize_recipe
     >>> summarize_recipe(make_plan("gan", chosen={"resolution": 8, "settings.hidden": 16}).recipe).parameters
     {'discriminator': 367441, 'generator': 2976}
     """
     from reference_models.models import build_model, model_class
 
+    if classes < 1:
+        raise UsageError(f"A conditional model has at least 1 class, found classes={classes}.")
     return summarize_model(build_model(recipe, model_class(recipe).data_for(recipe, classes)))
 
 

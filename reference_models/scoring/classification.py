@@ -5,6 +5,7 @@ They take the classes of images, and no features, so they are rows of CLASSIFIER
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics import Estimate, share_of_reals
-from ganeval.pipeline import reals_part
+from ganeval.pipeline import metric_result
 from ganeval.results import MetricResult
 from ganeval.sources import Sandbox
 from reference_models.base import Model, SemiSupervised
@@ -87,18 +88,12 @@ def classified(model: Model, images: Images) -> Tensor:
 
 def error_result(found: Estimate, held_out: Images, *, labelled: int) -> MetricResult:
     """`test_error` as a row of a result. labelled: images whose labels were learned from."""
-    return MetricResult(
-        value=found.value,
-        standard_error=found.standard_error,
-        interval=found.interval,
+    return metric_result(
+        replace(found, details={"labelled": float(labelled)}),
         direction=CLASSIFIER_METRICS[TEST_ERROR].direction,
         # Each image is one output of the classifier, as of a pair.
         n_real=len(held_out),
         n_fake=len(held_out),
-        method=found.method,
         # Errors on other images cannot be compared.
         options={"held_out": held_out.about["name"]},
-        details={"labelled": float(labelled)},
-        notes=found.notes,
-        reals=reals_part(found),
     )

@@ -106,7 +106,7 @@ def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
     (['ssgan', 'labels alone', 'label spreading'], 2, 10, 450)
     """
     if len(scores) < 2:
-        raise UsageError(f"There is {len(scores)} run; the spread over draws of labels takes 2 or more (--seeds 2).")
+        raise UsageError(f"The spread over draws of labels takes 2 runs or more (--seeds 2), found {len(scores)}.")
     if any(TEST_ERROR not in one.evaluation for one in scores):
         raise UsageError(
             f"A run has no {TEST_ERROR}; it is measured for a model that classifies, such as ssgan, where images are "
@@ -129,7 +129,7 @@ def over_draws(values: NDArray[np.float64]) -> OverDraws:
 
     count = len(values)
     if count < 2:
-        raise UsageError(f"There is {count} draw; the spread over draws takes 2 or more.")
+        raise UsageError(f"The spread over draws takes 2 draws or more, found {count}.")
     mean, deviation = float(values.mean()), float(values.std(ddof=1))
     error = deviation / math.sqrt(count)
     reach = float(t.ppf((1 + LEVEL) / 2, count - 1)) * error

@@ -13,7 +13,7 @@ from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError
 from ganeval.extractors import open_extractor, running
 from ganeval.extractors.base import Extractor, Weights, identity
-from ganeval.extractors.running import Rows, run, run_all
+from ganeval.extractors.running import Outputs, run, run_all
 from ganeval.outputs import Output
 from ganeval.precision import HAS_SWITCHES, has_shortcuts
 from ganeval.protocols import find_protocol
@@ -79,7 +79,7 @@ class Batches:
 
 def all_rows(extractors: list[Extractor], batches: Batches) -> list[list[float]]:
     """The features of each extractor."""
-    found: dict[tuple[str, ...], list[Rows]] = {identity(one): [] for one in extractors}
+    found: dict[tuple[str, ...], list[Outputs]] = {identity(one): [] for one in extractors}
     for _, given in run_all(batches, {identity(one): one for one in extractors}, FEATURES):
         for key, rows in given.items():
             found[key].append(rows)
@@ -153,7 +153,7 @@ def test_a_cuda_device_begins_a_batch_before_the_last_is_waited_for(
     monkeypatch.setattr(running, "_on_cuda", lambda extractor: cuda)
     plain, begun, arrived = Watched("plain", thread_safe=False), list[int](), running._arrived
 
-    def noting(one: Any, batch: Batch) -> Rows:
+    def noting(one: Any, batch: Batch) -> Outputs:
         begun.append(len(plain.seen))
         return arrived(one, batch)
 

@@ -127,6 +127,10 @@ def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
     ).stdout.strip()
     assert (found.declaration["by"], found.declaration["commit"]) == ("Ada", head)
     assert re.fullmatch(r"\S+base\.json \(by Ada, 20\d\d-\S+\+00:00, commit [0-9a-f]{12}\)", str(found))
+    # Of the repository that the file lies in, from wherever it is written.
+    written = write_baseline(evaluation(), path).declaration
+    assert written is not None
+    assert (written["by"], written["commit"]) == ("Ada", head)
 
 
 def test_a_baseline_is_written_where_the_result_may_replace_it(tmp_path: Path) -> None:
@@ -142,13 +146,13 @@ def test_a_baseline_is_written_where_the_result_may_replace_it(tmp_path: Path) -
     assert update_baseline(evaluation(), path).outcome == "missing"
     assert path.read_bytes() == kept
     better = evaluation({"fid": metric(5.0), "kid": metric(1.0)})
-    assert update_baseline(better, path).outcome == "improved"
+    assert update_baseline(better, str(path)).outcome == "improved"
     assert read_result(path).evaluation == better
 
 
 def test_any_result_can_be_made_the_baseline(tmp_path: Path) -> None:
     """It is returned as it is read again; a folder that does not exist is an error."""
-    saved = write_baseline(evaluation(), tmp_path / "base.json")
+    saved = write_baseline(evaluation(), str(tmp_path / "base.json"))
     assert saved == read_result(tmp_path / "base.json")
     with pytest.raises(ResultError):
         write_baseline(evaluation(), tmp_path / "missing" / "base.json")

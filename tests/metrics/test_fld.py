@@ -160,6 +160,16 @@ def test_constant_dimensions_are_left_out() -> None:
     assert plain["fld"].value == pytest.approx(padded["fld"].value, rel=1e-9)
 
 
+@pytest.mark.parametrize("value", [-3.0, 0.0, -1e30])
+def test_constant_dimensions_of_any_value_are_left_out(value: float) -> None:
+    """Negative ones, zeros and very large ones change no bit."""
+    real, fake = features(60, 3, 0), features(40, 3, 1)
+    constant = [torch.cat([side, torch.full_like(side[:, :1], value)], 1) for side in (real, fake)]
+    assert {name: one.value for name, one in fld(*constant).items()} == {
+        name: one.value for name, one in fld(real, fake).items()
+    }
+
+
 def test_a_part_of_the_reals_is_held_out() -> None:
     """The function of two sets is that of three, for random parts of the reals."""
     real, fake = features(60, 4, 0), features(30, 4, 2)

@@ -27,6 +27,7 @@ from reference_models import (
     label_draws,
     make_plan,
     score_run,
+    summarize_seeds,
     train_and_score,
     train_and_score_seeds,
 )
@@ -66,7 +67,7 @@ def test_mean_deviation_and_interval_are_students() -> None:
     assert found.standard_error == pytest.approx(0.1 / math.sqrt(3))
     reach = 4.302653 * 0.1 / math.sqrt(3)
     assert found.interval == pytest.approx((0.2 - reach, 0.2 + reach), rel=1e-6)
-    with pytest.raises(UsageError, match="There is 1 draw; the spread over draws takes 2 or more"):
+    with pytest.raises(UsageError, match="takes 2 draws or more, found 1"):
         over_draws(np.array([0.1]))
 
 
@@ -127,7 +128,7 @@ def test_errors_over_draws_are_those_of_separate_trainings(
 def test_draws_that_cannot_be_put_together_are_refused(runs: Sequence[ScoredRun]) -> None:
     """One run, a run without the metric, other numbers of labels and other held-out images are errors."""
     first, second = (one.scores for one in runs)
-    with pytest.raises(UsageError, match=r"There is 1 run; .* takes 2 or more"):
+    with pytest.raises(UsageError, match=r"takes 2 runs or more \(--seeds 2\), found 1"):
         label_draws("ssgan", [first])
     metrics = dict(second.evaluation.metrics)
     error = metrics.pop("test_error")
@@ -140,6 +141,18 @@ def test_draws_that_cannot_be_put_together_are_refused(runs: Sequence[ScoredRun]
         other = replace(second.evaluation, metrics={**metrics, "test_error": changed})
         with pytest.raises(UsageError, match=told):
             label_draws("ssgan", [first, replace(second, evaluation=other)])
+
+
+def test_a_summary_of_seeds_has_their_draws(runs: Sequence[ScoredRun]) -> None:
+    """A page of all runs shows no rival, as each run has its own; a single run is one draw, and has no spread."""
+    found = summarize_seeds(runs, report=True)
+    assert found.label_draws == label_draws("ssgan", [one.scores for one in runs])
+    assert found.report is not None
+    assert found.report.references == {}
+    assert list(runs[0].report_inputs().references) == METHODS[1:]
+    alone = summarize_seeds(runs[:1])
+    assert alone.label_draws is None
+    assert "label_draws" not in alone.to_dict()
 
 
 def test_the_twin_is_a_run_that_is_found_again(

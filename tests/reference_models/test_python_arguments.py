@@ -11,7 +11,7 @@ from PIL import Image
 
 import reference_models
 from ganeval.errors import UsageError
-from reference_models import Intervals
+from reference_models import Intervals, make_plan, summarize_recipe
 
 SMALL = {"steps": 1, "resolution": 8, "settings.hidden": 8}
 
@@ -147,3 +147,12 @@ def test_a_run_to_resume_may_be_a_text(tmp_path: Path) -> None:
     loop = reference_models.resume(str(tmp_path / "run"), steps=2)
     loop.run()
     assert loop.training.step == 2
+
+
+def test_a_recipe_is_summarized_for_some_classes() -> None:
+    """A class more has an output and an embedding more; a conditional model without classes is an error."""
+    recipe = make_plan("acgan").recipe
+    two, three = (sum(summarize_recipe(recipe, classes=count).parameters.values()) for count in (2, 3))
+    assert three > two
+    with pytest.raises(UsageError, match="has at least 1 class, found classes=0"):
+        summarize_recipe(recipe, classes=0)

@@ -597,7 +597,7 @@ def test_a_late_process_takes_the_folder_that_the_first_found_free(
 
 
 def test_a_number_of_the_log_is_read_as_a_curve(tmp_path: Path) -> None:
-    """Scores have their standard errors and losses none; without a name it is fid, or else the first score."""
+    """Numbers have their standard errors, if the log does; without a name it is fid, or else the first score."""
     small_run(tmp_path / "run", {"score_every": 3}, Callbacks(scorer=scored(9.0, 8.0, 7.0))).run()
     curve = read_curve(tmp_path / "run")
     assert curve.name == "fid"
@@ -605,6 +605,7 @@ def test_a_number_of_the_log_is_read_as_a_curve(tmp_path: Path) -> None:
     losses = read_curve(tmp_path / "run", "loss/generator").points
     assert [one.step for one in losses] == [1, 2, 3, 4, 5, 6]
     assert all(one.standard_error is None for one in losses)
+    assert all(one.standard_error for one in read_curve(tmp_path / "run", "logit/real").points)
     small_run(tmp_path / "other", {"score_every": 6}, Callbacks(scorer=scored(0.1, 0.2, metric="recall"))).run()
     assert read_curve(tmp_path / "other").name == "recall"
 
@@ -619,3 +620,5 @@ def test_a_number_that_the_log_lacks_is_refused(tmp_path: Path) -> None:
     for name in ("alarm", "final", None):
         with pytest.raises(UsageError, match="it is empty"):
             read_curve(tmp_path / "alarm", name)
+    with pytest.raises(UsageError, match=r"is no run: it has no config\.json"):
+        read_curve(tmp_path)

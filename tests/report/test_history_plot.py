@@ -26,6 +26,17 @@ def test_a_history_is_drawn_in_one_call(tmp_path: Path) -> None:
     assert "third" in (tmp_path / "two.svg").read_text(encoding="utf-8")
 
 
+def test_names_of_a_long_history_do_not_lie_on_one_another(tmp_path: Path) -> None:
+    """Of 60 results every third is named, from the first on, and all are drawn."""
+    for number in range(60):
+        created = f"2026-01-01T00:{number:02}:00+00:00"
+        save(tmp_path / f"run{number:02}.json", evaluation({"fid": metric(12.0)}, created=created))
+    plot_history(read_history(tmp_path), tmp_path / "h.svg")
+    drawn = (tmp_path / "h.svg").read_text(encoding="utf-8")
+    assert [number for number in range(60) if f"<!-- run{number:02} -->" in drawn] == list(range(0, 60, 3))
+    assert "over 60 results" in drawn
+
+
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     """Another format, a number beyond what a figure shows, and a folder that is not there; no file is left."""
     save(tmp_path / "a.json")

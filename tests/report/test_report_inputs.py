@@ -23,13 +23,13 @@ def test_one_call_reads_all_files_of_a_page(saved: Path, tmp_path: Path) -> None
     run.mkdir()
     (run / "log.jsonl").write_text('{"step": 1, "loss/g": 1.0}\n{"step": 2, "loss/g": 0.5}\n')
     limits.write_text("[kid]\nmax = 1e-9\n")
-    inputs = read_inputs([saved], baseline=saved, training=[run])
+    inputs = read_inputs([str(saved)], baseline=str(saved), training=[str(run)])
     assert inputs.checks["result"].outcome == "pass"
     assert [one.name for one in inputs.runs] == ["run"]
-    assert read_inputs([saved], thresholds=limits).checks["result"].outcome == "regressed"
+    assert read_inputs([saved], thresholds=str(limits)).checks["result"].outcome == "regressed"
     assert read_inputs([saved]).checks == {}
     with pytest.raises(UsageError, match="is no noise floor"):
-        read_inputs([saved], floor=saved)
+        read_inputs([saved], floor=str(saved))
 
 
 def test_a_comparison_is_shown_with_its_pictures(
@@ -41,7 +41,7 @@ def test_a_comparison_is_shown_with_its_pictures(
     assert [subject.data for subject in inputs.subjects] == [report_data[name] for name in GENERATORS]
     assert inputs.comparison is compared
     result = save(tmp_path / "both.json", compared)
-    written = save_report_data(inputs, result)
+    written = save_report_data(inputs, str(result))
     assert written == [report_data_path(result, 1), report_data_path(result, 2)]
     assert [one.data for one in read_inputs([result]).subjects] == [one.data for one in inputs.subjects]
     write_page(inputs, tmp_path / "page.html", title="both")
@@ -62,10 +62,15 @@ def test_a_single_evaluation_has_a_name_and_its_check(evaluations: Mapping[str, 
     assert save_report_data(read, tmp_path / "read.json") == []
 
 
-def test_one_generator_by_several_extractors(evaluations: Mapping[str, Evaluation]) -> None:
-    """Every extractor is a subject, and there is no difference to show."""
+def test_one_generator_by_several_extractors(
+    evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], tmp_path: Path
+) -> None:
+    """Every extractor is a subject with report data of its own, and there is no difference to show."""
     one = replace(evaluations[GENERATORS[1]], real=None, fake=None)
     inputs = report_inputs(ExtractorsComparison.of_one("b", {"x": one, "y": one}))
     assert [subject.name for subject in inputs.subjects] == ["x: b", "y: b"]
     assert inputs.extractors is not None
     assert inputs.extractors.disagreements == ()
+    shown = [replace(subject, data=report_data[GENERATORS[1]]) for subject in inputs.subjects]
+    written = save_report_data(replace(inputs, subjects=shown), tmp_path / "both.json")
+    assert [path.name for path in written] == ["both.1.report-data.zip", "both.2.report-data.zip"]
