@@ -24,8 +24,8 @@ from reference_models import (
 
 @command(FORMAT)
 @click.argument("variant", required=False)
-@click.option("--preset", metavar="NAME", help="Whose settings and layers.  [default: paper]")
-@click.option("--network", help="Another network of the same paper, where there is one.")
+@click.option("--preset", metavar="NAME", help="The preset to show.  [default: paper]")
+@click.option("--network", help="Another network of the same paper, if there is one.")
 def variants(*, variant: str | None, preset: str | None, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None and (preset is not None or network is not None):
