@@ -135,7 +135,7 @@ def clip_score(
         )
     opened = open_images(images, asked)
     if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
-        raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
+        raise UsageError(f"{opened.name} is not a folder; captions belong to the files of a folder of images.")
     names = [opened.source.item_name(index) for index in range(len(opened.source))]
     file = None if captions is None else expanded(captions, by="captions")
     # Before the model, which may be downloaded.

@@ -506,7 +506,7 @@ def _difference(fields: Mapping[str, Any], evaluations: Mapping[str, Evaluation]
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
     for name in (fields["first"], fields["second"]):
         if fields["metric"] not in evaluations[name]:
-            raise ValueError(f"a difference in {fields['metric']}, which {name} has not")
+            raise ValueError(f"a difference in {fields['metric']}, which {name} does not have")
     needed = optional_number(fields["needed"])
     return Difference(
         metric=str(fields["metric"]),

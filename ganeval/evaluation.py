@@ -320,9 +320,11 @@ def settings_by_extractor(extractors: Sequence[object], settings: SettingsKeywor
     if not isinstance(extractors, Collection) or isinstance(extractors, str) or len(extractors) < 2:
         raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
     if settings.get("extractor") is not None:
-        raise UsageError("extractor is one, and several are in extractors; leave extractor out.")
+        raise UsageError("extractor names one and extractors names several; leave extractor out.")
     if settings.get("weights") is not None:
-        raise UsageError("A weights file is of one extractor, and there are several; leave --weights (weights=) out.")
+        raise UsageError(
+            "A weights file belongs to one extractor, and there are several; leave --weights (weights=) out."
+        )
     found: dict[str, Settings] = {}
     for one in extractors:
         name = extractor_name(one)

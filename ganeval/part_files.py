@@ -122,7 +122,7 @@ def extract_features(
     """
     path, chosen, selection = _checked(path), Settings.of(settings), select_metrics(metrics)
     if not isinstance(shard, tuple | list) or [type(one) for one in shard] != [int, int]:
-        raise UsageError(f"A shard is its number and how many there are, as in (3, 8), found {shard!r}.")
+        raise UsageError(f"A shard is given as its number and the number of shards, as in (3, 8), found {shard!r}.")
     number, of = shard
     if not 1 <= of <= MAX_SHARDS:
         raise UsageError(f"A set is extracted in 1 to {MAX_SHARDS:,} shards, found {of:,}.")

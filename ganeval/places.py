@@ -323,7 +323,7 @@ class RemotePath:
             FileNotFoundError: There is no such file.
         """
         if mode != "rb":
-            raise ValueError(f"{self} is opened in mode 'rb' alone.")
+            raise ValueError(f"{self} can be opened only in mode 'rb'.")
         if self._spool is None and (self._after.startswith("::") or self._before or self.size() is None):
             # A member of an archive has no random access, nor has a file of an unknown size.
             self.fetch()

@@ -230,7 +230,7 @@ def _lost_others(team: Processes) -> Iterator[None]:
     except RuntimeError as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise ProcessError(
-            f"Process {team.rank} of {team.size} has lost another one, which ended before the work was done; its own "
+            f"Process {team.rank} of {team.size} lost another process, which ended before the work was done; its own "
             f"message says why. ({reason})"
         ) from error
 

@@ -384,7 +384,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IMAGES:
-        raise ValueError(f"{str(value)[:20]} is no number of images")
+        raise ValueError(f"{str(value)[:20]} is not a number of images")
     return value
 
 

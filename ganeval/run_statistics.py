@@ -157,7 +157,7 @@ def check_methods(runs: Mapping[str, Sequence[object] | Mapping[str, object]]) -
         if not isinstance(found, Sequence | Mapping) or isinstance(found, str):
             raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
         if not found:
-            raise UsageError(f"The method '{method}' has no run; give at least one, better three.")
+            raise UsageError(f"The method '{method}' has no run; give at least one, preferably three.")
 
 
 def named_runs(runs: Mapping[str, Sequence[object]]) -> dict[str, dict[str, object]]:

@@ -170,7 +170,7 @@ def _check_extractor(extractor: object, protocol: Protocol) -> None:
         )
     if protocol.prescribes and extractor != protocol.extractor:
         raise UsageError(
-            f"The protocol {protocol.name} is of the extractor {protocol.extractor}, and {extractor!r} was chosen: "
+            f"The protocol {protocol.name} uses the extractor {protocol.extractor}, and {extractor!r} was chosen: "
             "leave the extractor out, or the protocol."
         )
 
@@ -178,7 +178,7 @@ def _check_extractor(extractor: object, protocol: Protocol) -> None:
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """UsageError for a word that is not allowed."""
     if value not in allowed:
-        raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")
+        raise UsageError(f"'{value}' is not a known {name}; {did_you_mean(value, allowed)}")
 
 
 def _patterns(name: str, value: object) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def sets_of(state: object, extractor: Identity, outputs: Mapping[bool, frozenset
     if not isinstance(state, Mapping):
         raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
     if lacking := {"extractor", *_OF_SETS}.difference(state):
-        raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
+        raise UsageError(f"This is not a state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
     try:
         of = tuple(map(str, state["extractor"]))
         sets = {real: StreamedSet.of({key: state[key][name] for key in _OF_SETS}) for real, name in SIDES.items()}

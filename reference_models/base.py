@@ -123,7 +123,7 @@ class Model(nn.Module, ABC):
             return
         if data.unlabelled is not None:
             raise UsageError(
-                f"{recipe.variant} learns from labels, and those of these images are no classes: {data.unlabelled}. "
+                f"{recipe.variant} learns from labels, and those of these images are not classes: {data.unlabelled}. "
                 "Label every image, leave out those without a class, or choose a variant without labels."
             )
         raise UsageError(

@@ -203,14 +203,14 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 def check_grid_options(output: Path, columns: int | None, scale: int | None) -> None:
     """UsageError for options of a grid where the output is none."""
     if output.suffix.lower() != ".png" and (columns is not None or scale is not None):
-        raise UsageError(f"--columns and --scale are of a grid, a .png, and {output} is none; leave them out.")
+        raise UsageError(f"--columns and --scale apply to a grid (.png), and {output} is not one; leave them out.")
 
 
 def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, images_only: tuple[object, ...]) -> None:
     """Sequences in a text file; UsageError for options of images."""
     if any(option is not None for option in images_only):
         raise UsageError(
-            "--labels, --columns, --scale and --truncation are of images, and a .txt has sequences; leave them out."
+            "--labels, --columns, --scale and --truncation apply to images, and a .txt holds sequences; leave them out."
         )
     from reference_models import sample_sequences
 
@@ -233,5 +233,5 @@ def _words(text: str) -> list[str]:
     except csv.Error:
         words = []
     if not all(words) or not words:
-        raise UsageError(f"{text!r} is no list of classes; write their names, separated by commas, as in 3,1,4.")
+        raise UsageError(f"{text!r} is not a list of classes; write their names, separated by commas, as in 3,1,4.")
     return words

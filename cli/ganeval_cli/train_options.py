@@ -155,7 +155,7 @@ def planning(command: Command) -> Command:
         said = {name: rest.pop(name) for name in _PLANNED}
         given = {name: value for name, value in said.items() if value is not None} | parsed_settings(settings)
         if epochs is not None and "steps" in given:
-            raise UsageError("--steps and --epochs both say when to end; give one of them.")
+            raise UsageError("--steps and --epochs both set the length; give one of them.")
         command(wanted=Wanted(variant, epochs, given), **rest)
 
     return with_options(parsed, _PLANNING)
@@ -185,7 +185,7 @@ def parsed_settings(settings: tuple[str, ...]) -> dict[str, object]:
     for text in settings:
         name, equals, value = text.partition("=")
         if not (equals and name):
-            raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
+            raise UsageError(f"'{text}' is not a setting; write NAME=VALUE, as in loss=minimax.")
         known_as = name if _is_general(name) else f"settings.{name}"
         try:
             found[known_as] = parse_json(value, finite=False)

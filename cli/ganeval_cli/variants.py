@@ -29,7 +29,7 @@ from reference_models import (
 def variants(*, variant: str | None, preset: str | None, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None and (preset is not None or network is not None):
-        raise UsageError("--preset and --network are of one variant; name it, as in `ganeval variants dcgan`.")
+        raise UsageError("--preset and --network apply to one variant; name it, as in `ganeval variants dcgan`.")
     preset = preset or "paper"
     if variant is None:
         out(

@@ -93,7 +93,7 @@ def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: f
         raise MetricError(
             f"The bandwidth sigma of {metric} is {sigma:g}, and the distance between two images about "
             f"{float(distances.square().mean().sqrt()) * scale:.3g}: "
-            + ("no two images are similar" if least > FARTHEST else "all images are as good as equal")
+            + ("no two images are similar" if least > FARTHEST else "all images are practically equal")
             + " to float64, whatever they show. Set the option sigma to a number of the size of that distance."
         )
 

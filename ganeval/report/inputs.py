@@ -72,7 +72,7 @@ class ReportInputs:
         strangers = [] if self.extractors is None else [one for one in names if one not in self.extractors.evaluations]
         if strangers:
             raise UsageError(
-                f"{strangers[0]} cannot stand beside results of several extractors; make a page of it alone."
+                f"{strangers[0]} cannot be shown next to results of several extractors; make a separate page of it."
             )
         for subject in self.subjects if self.floor is not None else ():
             _check_floor(self.floor, subject)
@@ -101,7 +101,7 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
         for one in measured_otherwise(subject.evaluation.metrics[name], floor.metrics[name]):
             raise UsageError(
                 f"{name} of the floor was measured with {one.field} {one.baseline}, and of {subject.name} with "
-                f"{one.result}: they cannot stand side by side. {_AS_THE_RESULTS}"
+                f"{one.result}: they cannot be shown side by side. {_AS_THE_RESULTS}"
             )
 
 
@@ -222,7 +222,7 @@ def read_floor(path: Path) -> Evaluation:
     if not found.is_noise_floor:
         fake = found.provenance.get("fake") or {}
         raise UsageError(
-            f"{path} is no noise floor: it has the scores of {fake.get('name', 'images')}. "
+            f"{path} is not a noise floor: it has the scores of {fake.get('name', 'images')}. "
             "`ganeval noise-floor REAL -o FILE` measures one."
         )
     return found

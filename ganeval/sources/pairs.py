@@ -218,7 +218,7 @@ def _factor(inputs: Size, targets: Size) -> tuple[int, int] | None:
 def _no_pairs(spec: object) -> UsageError:
     shown = f"'{spec}'" if isinstance(spec, str | Path) else f"An object of type {type(spec).__name__}"
     return UsageError(
-        f"{shown} is no pairs of images; write {FORMS['pairs']}; {FORMS['unpaired']}, for sets that belong together as "
-        "wholes; or a degradation, whose input is the degraded image and whose target is the original: "
+        f"{shown} does not name pairs of images; write {FORMS['pairs']}; {FORMS['unpaired']}, for unpaired "
+        "sets; or a degradation, whose input is the degraded image and whose target is the original: "
         f"{', '.join(f'{scheme}:SOURCE' for scheme in DEGRADATIONS)}."
     )

@@ -10,7 +10,7 @@ from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
 
 NUMBERS, WORDS, CHARACTERS = "tokens:", "text:", "characters:"
-NO_SEQUENCES = "no source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
+NO_SEQUENCES = "not a source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
 SEQUENCES = (oracle.SCHEME, NUMBERS, WORDS, CHARACTERS)
 
 

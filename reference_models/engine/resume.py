@@ -162,7 +162,7 @@ def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images | Tokens:
         return read_examples(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
-            f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "
+            f"The images that {run} was trained on cannot be read from {spec}: {error} If they are somewhere else now, "
             "say where with --data SOURCE."
         ) from error
 

@@ -77,7 +77,7 @@ class Sampler:
         if isinstance(words, str):
             raise UsageError(f"Classes are several words or numbers, found the text {words!r}; write [{words!r}].")
         if self.num_classes is None:
-            raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
+            raise UsageError("This model has no classes, so none can be requested; leave them out.")
         names = self.class_names or tuple(map(str, range(self.num_classes)))
         found = {word: find_class(str(word), names) for word in words}
         unknown = next((word for word, place in found.items() if place is None), None)

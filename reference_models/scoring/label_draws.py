@@ -116,7 +116,9 @@ def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
     kinds = {(one.details["labelled"], one.n_real, str(one.options["held_out"])) for one in results}
     if len(kinds) > 1:
         told = "; ".join(f"{labelled:g} labels, {count} images of {of}" for labelled, count, of in sorted(kinds))
-        raise UsageError(f"Draws must have equally many labels and the same held-out images, and these have {told}.")
+        raise UsageError(
+            f"Draws must have the same number of labels and the same held-out images, and these have {told}."
+        )
     errors = {name: tuple(one.value for one in results)}
     for rival in scores[0].rivals:
         errors[rival] = tuple(one.rivals[rival][TEST_ERROR].value for one in scores)

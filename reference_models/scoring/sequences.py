@@ -253,7 +253,7 @@ def _mean(values: Tensor, method: str) -> Estimate:
 
 def _estimate(value: float, variance: float, method: str) -> Estimate:
     if not math.isfinite(value):
-        raise MetricError(f"The value is {value}: a sequence has a probability that cannot be told from 0.")
+        raise MetricError(f"The value is {value}: a sequence has a probability that is numerically 0.")
     error = math.sqrt(variance)
     return Estimate(value, error, normal_interval(value, error, minimum=0.0), method)
 

@@ -211,15 +211,15 @@ def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_
     [
         (("sample", "nowhere", "-o", "grid.png"), "There is no run nowhere"),
         (("sample", "RUN@7", "-o", "grid.png"), "has no checkpoint '7'; it has: best, last"),
-        (("sample", "RUN", "-o", "grid.png", "--labels", "1,,x"), "is no list of classes"),
-        (("sample", "RUN", "-o", "grid.png", "--labels", "1"), "knows no classes"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1,,x"), "is not a list of classes"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1"), "has no classes"),
         (("sample", "RUN", "-o", "grid.png", "--truncation", "1"), "nothing to truncate"),
         (("sample", "RUN", "-o", "samples", "--columns", "3"), "--columns and --scale are of a grid, a .png"),
         (("sample", "RUN", "-o", "samples.npz", "--scale", "3"), "--columns and --scale are of a grid, a .png"),
         (("translate", "RUN", "photos", "-o", "samples", "--scale", "3"), "--columns and --scale are of a grid"),
         (("interpolate", "RUN", "-o", "walk.npz"), "must end in .png"),
         (("interpolate", "RUN", "-o", "walk.png", "--label", "1"), "no classes"),
-        (("arithmetic", "RUN", "1*2", "-o", "sum.png"), "is no latent arithmetic"),
+        (("arithmetic", "RUN", "1*2", "-o", "sum.png"), "is not latent arithmetic"),
         (("fid", "digits:test", "ckpt:nowhere"), "There is no run nowhere"),
     ],
 )

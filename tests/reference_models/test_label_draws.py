@@ -213,7 +213,7 @@ def test_metrics_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
     train = partial(train_and_score, output=tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match="'test_error' is of models that classify images, and gan does not"):
         train("gan", metrics=["fid", "test_error"])
-    with pytest.raises(UsageError, match=r"beside metrics of the images .* as in fid,test_error"):
+    with pytest.raises(UsageError, match=r"together with metrics of the images .* as in fid,test_error"):
         train("ssgan", metrics=["test_error"])
     for wrong in ("fid", 5):
         with pytest.raises(UsageError, match="metrics is a list of names"):

@@ -200,7 +200,7 @@ def test_classes_are_asked_for_by_name(shapes: tuple[Path, Loop], numbers: tuple
         Sampler(numbers[1].training.model).find_classes(["0"])
     plain = Sampler(build_model(find_variant("gan").recipe("quick"), Data(1, 8, 2, ("a", "b"))))
     assert plain.class_names is None
-    with pytest.raises(UsageError, match="knows no classes"):
+    with pytest.raises(UsageError, match="has no classes"):
         plain.find_classes(["a"])
 
 

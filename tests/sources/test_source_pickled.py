@@ -160,7 +160,7 @@ def test_hostile_pickles(tmp_path, monkeypatch, name):
     monkeypatch.setattr(os, "system", ran)
     monkeypatch.setattr(builtins, "eval", ran)
     (tmp_path / "x.pkl").write_bytes(HOSTILE[name])
-    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is no pickle|is empty)"):
+    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is not a pickle|is empty)"):
         pickled_arrays(tmp_path / "x.pkl")
     assert not (tmp_path / "ran").exists()
 
