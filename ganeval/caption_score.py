@@ -114,7 +114,7 @@ def clip_score(
         each caption (as ``real``) and image.
 
     Raises:
-        UsageError: The convention or extractor does not exist, or is no model of images and texts.
+        UsageError: The convention or extractor does not exist, or the extractor is not a model of images and texts.
         SourceError: An image or a caption is missing or cannot be read.
         WeightsError: The weights are missing.
 

@@ -47,8 +47,9 @@ def compare_saved_runs(
     """Compare methods, each with one or more training runs, from results that exist already.
 
     Args:
-        runs: By the name of the method, at least two: files of saved results, or results by a name of the run. All must
-            have been measured alike: with one extractor and protocol, against the same reals, with as many images each.
+        runs: By the name of the method, at least two: files of saved results, or results by run name. All must
+            have been measured alike: with one extractor and protocol, against the same reals, with the same number of
+            images each.
         metrics: Names of metrics that every run has; None for all that every run has.
 
     Returns:
@@ -57,7 +58,7 @@ def compare_saved_runs(
     Raises:
         UsageError: There are fewer than two methods, one without a run, a run twice, a metric that a run does not have,
             or runs that were measured differently.
-        ResultError: A file is missing, damaged or no result.
+        ResultError: A file is missing, damaged or not a result.
 
     >>> import torch
     >>> draw = lambda top: torch.randint(top, (50, 3, 4, 4), dtype=torch.uint8)

@@ -209,7 +209,7 @@ class Model(nn.Module, ABC):
             step: The number of the step, from 0.
 
         Returns:
-            Rows that are drawn of each part of the data; None for each part's own batch.
+            Rows that are drawn from each part of the data; None for each part's own batch.
         """
         return None
 
@@ -241,9 +241,9 @@ class Model(nn.Module, ABC):
     def step(self, number: int, tools: Tools) -> Logs:
         """One step of every player, in turn.
 
-        The first update draws a batch, and so does every further update of the same player: a critic never has a
-        batch twice in a row, and a player with one update shares the batch of the update before it unless it has
-        batches of its own (`Player.shares`).
+        The first update draws a batch, and so does every further update of the same player: a critic never gets a batch
+        twice in a row, and a player with one update shares the batch of the update before it, unless it has batches of
+        its own (`Player.shares`).
 
         Args:
             number: The number of the step, from 0.
@@ -421,7 +421,8 @@ class Translator(Model):
 
 
 class SemiSupervised(ABC):
-    """What a model has, next to its own class, that also classifies images, and learns this from few labels.
+    """Interface of a model that also classifies images, and learns to from few labels; a model has it in addition to
+    its own class.
 
     Attributes:
         labels_alone: Settings of its twin, which learns from these labels and nothing else.
@@ -431,7 +432,7 @@ class SemiSupervised(ABC):
 
     @abstractmethod
     def classify(self, images: Tensor) -> Tensor:
-        """Logits of the classes of images.
+        """Class logits of images.
 
         Args:
             images: float32 ``[N, C, R, R]`` in the model's range.

@@ -30,7 +30,7 @@ def is_sequences(spec: str) -> bool:
 
 
 def check_data(spec: str) -> None:
-    """Raise what reading training data would raise for a spec that cannot be used, without opening it or loading torch.
+    """Raise the error that reading training data would raise for an unusable spec, without opening it or loading torch.
 
     Args:
         spec: A source of images, as for `ganeval.sources.check_spec`, or of sequences: tokens:FILE, text:FILE,

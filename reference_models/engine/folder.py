@@ -252,7 +252,7 @@ def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, floa
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a folder is that of a training run that has begun.
+    """Whether a folder is that of a training run that has started.
 
     Args:
         path: The folder.

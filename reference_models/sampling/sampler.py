@@ -72,7 +72,7 @@ class Sampler:
             Their indices.
 
         Raises:
-            UsageError: There is no such class, or a text stands in the place of several.
+            UsageError: There is no such class, or `words` is a single string.
         """
         if isinstance(words, str):
             raise UsageError(f"Classes are several words or numbers, found the text {words!r}; write [{words!r}].")

@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class OverDraws:
-    """A number over draws of labels.
+    """The mean of a number over draws of labels.
 
     Attributes:
         mean: Over the draws.
@@ -84,7 +84,7 @@ class LabelDraws:
 
 
 def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
-    """The errors of a semi-supervised model over the label draws of several runs, beside its rivals'.
+    """The errors of a semi-supervised model and its rivals over the label draws of several runs.
 
     Args:
         name: What the model is called.
