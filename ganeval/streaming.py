@@ -43,8 +43,9 @@ class Evaluator:
         value_range: Of the images that will come: "uint8", "[0,1]", "[-1,1]" or "[0,255]" (checked; floats are rounded
             to nearest).
         all_ranks: Whether `compute()` uses the images of all ranks of torch.distributed, if it is initialised by then;
-        False for only those of this process. **settings: The fields of `ganeval.Settings` that concern measuring:
-            extractor, protocol, weights, device, precision and batch_size.
+            False for only those of this process.
+        **settings: The fields of `ganeval.Settings` that concern measuring: extractor, protocol, weights, device,
+            precision and batch_size.
 
     Raises:
         UsageError: A name, option or setting does not exist, or concerns the reading of files.
