@@ -421,8 +421,7 @@ class Translator(Model):
 
 
 class SemiSupervised(ABC):
-    """Interface of a model that also classifies images, and learns to from few labels; a model has it in addition to
-    its own class.
+    """Base, next to the model's own class, of a model that also learns to classify images from few labels.
 
     Attributes:
         labels_alone: Settings of its twin, which learns from these labels and nothing else.

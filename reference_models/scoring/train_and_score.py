@@ -44,10 +44,9 @@ def train_and_score(
     intervals: Intervals | None = None,
     **scoring: Unpack[ScoringKeywords],
 ) -> ScoredRun:
-    """Train a reference model into a new folder and score it live, next to the scores that a reader needs for
-    comparison.
+    """Train a reference model into a new folder and score it live, next to scores to compare with.
 
-    That is the noise floor for a model that makes images, trivial methods for one that translates them, and the data
+    These are the noise floor for a model that makes images, trivial methods for one that translates them, and the data
     themselves for sequences. Settings under which no score can be computed are refused before training, as far as this
     can be known. The folder has the run's configuration, log and checkpoints, `result.json`, and samples; of a model
     that makes images also `neighbours.png` (fakes next to the nearest training images).
