@@ -216,7 +216,7 @@ def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_
         (("sample", "RUN", "-o", "grid.png", "--truncation", "1"), "nothing to truncate"),
         (("sample", "RUN", "-o", "samples", "--columns", "3"), "--columns and --scale apply to a grid (.png)"),
         (("sample", "RUN", "-o", "samples.npz", "--scale", "3"), "--columns and --scale apply to a grid (.png)"),
-        (("translate", "RUN", "photos", "-o", "samples", "--scale", "3"), "--columns and --scale are of a grid"),
+        (("translate", "RUN", "photos", "-o", "samples", "--scale", "3"), "--columns and --scale apply to a grid"),
         (("interpolate", "RUN", "-o", "walk.npz"), "must end in .png"),
         (("interpolate", "RUN", "-o", "walk.png", "--label", "1"), "no classes"),
         (("arithmetic", "RUN", "1*2", "-o", "sum.png"), "is not latent arithmetic"),

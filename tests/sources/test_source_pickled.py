@@ -145,7 +145,7 @@ HOSTILE = {
     "nothing": b"",
     "no end": b"\x80\x04N",
     "an empty stack": b"\x80\x04.",
-    "no pickle": b"\x89PNG\r\n\x1a\n",
+    "not a pickle": b"\x89PNG\r\n\x1a\n",
 }
 
 
