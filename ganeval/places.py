@@ -662,7 +662,7 @@ def _upload(place: RemotePath, local: str) -> None:
 
 
 def check_remote_output(place: RemotePath) -> None:
-    """Try whether a file can be written to a place, by one beside it that is removed again.
+    """Try whether a file can be written to a place, by writing one next to it that is removed again.
 
     Args:
         place: Where the file will be written.

@@ -1,4 +1,4 @@
-"""Named evaluation protocols: all that determines a Fréchet distance or an inception score besides images and weights.
+"""Named evaluation protocols: all that determines a Fréchet distance or inception score except images and weights.
 
 Those of the first kind set the preprocessing of Inception, and leave the extractor to the user. Those of the second
 kind reproduce tools that measure with another network: they prescribe the extractor as well.

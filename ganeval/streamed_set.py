@@ -24,7 +24,7 @@ from ganeval.sources.repeats import repeats_of
 
 # The two sides, by whether they are the reals.
 SIDES = {True: "real", False: "fake"}
-# What a state has of each side, beside the extractor.
+# What a state has of each side, apart from the extractor.
 _OF_SETS = ("kept", "labels", "pixels", "reports")
 _TWICE = (
     "{}: {} of {} images are equal to one that another process took in, and count again. A DistributedSampler repeats "
@@ -116,7 +116,7 @@ class StreamedSet:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "StreamedSet":
-        """As it was when its state was taken; ValueError or the like for what is no state of a set.
+        """As it was when its state was taken; ValueError or the like for what is not a state of a set.
 
         Tensors come to the CPU: torch.load may have put them elsewhere.
         """

@@ -92,7 +92,7 @@ def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOp
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """The distances of the fakes, and what they are beside."""
+    """The distances of the fakes, and those of reals to compare with."""
     yield "quantiles", ", ".join(f"{share} {four_digits(details[name])}" for share, name in SPREAD.items())
     if "ratio" in details:
         yield (

@@ -201,7 +201,7 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 
 
 def check_grid_options(output: Path, columns: int | None, scale: int | None) -> None:
-    """UsageError for options of a grid where the output is none."""
+    """UsageError for options of a grid if the output is not a grid."""
     if output.suffix.lower() != ".png" and (columns is not None or scale is not None):
         raise UsageError(f"--columns and --scale apply to a grid (.png), and {output} is not one; leave them out.")
 

@@ -1,4 +1,4 @@
-"""The options of a training: what is trained, and what is done beside it. None is checked with torch.
+"""The options of a training: what is trained, and what is done meanwhile. None is checked with torch.
 
 What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
 """

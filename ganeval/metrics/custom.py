@@ -181,7 +181,7 @@ def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
 
 
 def _of_numbers(found: Estimate) -> Estimate:
-    """The same with Python's numbers, which a result can hold; MetricError for what are no numbers."""
+    """The same with Python's numbers, which a result can hold; MetricError for values that are not numbers."""
     # A single note, instead of a tuple with one, would be taken apart into letters.
     notes: object = found.notes
     notes = (notes,) if isinstance(notes, str) else found.notes

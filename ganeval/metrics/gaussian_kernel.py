@@ -76,7 +76,7 @@ def bandwidth(real: Tensor, fake: Tensor, sigma: float | None, metric: str) -> B
 
 
 def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: float = NEAREST) -> None:
-    """MetricError for a bandwidth that is no number above 0, or far from all distances within and between the sets.
+    """MetricError for a bandwidth that is not above 0, or far from all distances within and between the sets.
 
     nearest: the distances, in bandwidths, up to which the metric cannot tell images apart.
     """

@@ -117,7 +117,7 @@ def read_inputs(
 
     Args:
         paths: JSON files of results, and of one comparison at most: of generators, of methods, or by several
-            extractors, which no other result can stand beside.
+            extractors, which cannot be shown with any other result.
         floor: File of a noise floor, which is shown next to the values.
         baseline: File of a result that every result is checked against.
         thresholds: File of the tolerances of that check; None for those that `find_thresholds` finds from the current
@@ -129,8 +129,8 @@ def read_inputs(
 
     Raises:
         ResultError: A file cannot be read or is damaged.
-        UsageError: A result is given twice, there are two comparisons, the floor is none or was measured differently,
-            or a tolerance cannot be checked.
+        UsageError: A result is given twice, there are two comparisons, the floor is not a noise floor or was measured
+            differently, or a tolerance cannot be checked.
     """
     inputs = replace(
         _read_results(paths),

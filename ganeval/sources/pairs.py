@@ -167,7 +167,7 @@ def _matched(name: str, inputs: Source, targets: Source, *, num_samples: int | N
 
 
 def _file_names(name: str, source: Source) -> Sequence[str]:
-    """The names of a source's files; UsageError if its images are no files."""
+    """The names of a source's files; UsageError if its images are not files."""
     files = source.file_names if isinstance(source, Named) else None
     if files is None:
         raise UsageError(

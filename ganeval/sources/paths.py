@@ -83,7 +83,7 @@ def _open_folder(path: Place, select: FileFilter) -> Items:
 
 
 def open_parquet(rest: str) -> TableItems:
-    """The tables at `PLACE[?image=COLUMN&label=COLUMN]`; UsageError for what is no table, or an unknown option."""
+    """The tables at `PLACE[?image=COLUMN&label=COLUMN]`; UsageError for anything else, or an unknown option."""
     before, asked = split_options("parquet", rest, _COLUMNS)
     where = place_of(before)
     return open_tables(_tables_at(where, before), where=str(where), **asked)

@@ -80,7 +80,7 @@ def with_own_numbers(choices: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_length(choices: Mapping[str, object] | None, epochs: object) -> None:
-    """UsageError if both a number of steps and one of epochs are said, or epochs are no number."""
+    """UsageError if both steps and epochs are given, or epochs is not a number."""
     if epochs is None:
         return
     if isinstance(epochs, bool) or not isinstance(epochs, SupportsFloat):

@@ -1,4 +1,4 @@
-"""The error of a semi-supervised classifier over draws of labels, beside that of rivals on the same draws."""
+"""The error of a semi-supervised classifier over draws of labels, next to that of rivals on the same draws."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
