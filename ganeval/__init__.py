@@ -1,4 +1,4 @@
-"""ganeval: how good is this image generator, and is that number one you can trust and compare?
+"""ganeval: how good is this image generator, and can you trust and compare that number?
 
     import ganeval
 

@@ -300,7 +300,7 @@ class Cache:
                 if path.is_file():
                     sizes[path] = path.stat().st_size
         except OSError as error:
-            raise CacheError(f"The cache at {self.root} cannot be looked at: {error.strerror}.") from error
+            raise CacheError(f"The cache at {self.root} cannot be read: {error.strerror}.") from error
         return CacheInfo(self.root, sum(path.suffix == ".npy" for path in sizes), sum(sizes.values()))
 
     def clear(self) -> CacheInfo:

@@ -114,7 +114,7 @@ def clip_score(
         each caption (as ``real``) and image.
 
     Raises:
-        UsageError: The convention or extractor does not exist, or is no model of images and texts.
+        UsageError: The convention or extractor does not exist, or the extractor is not a model of images and texts.
         SourceError: An image or a caption is missing or cannot be read.
         WeightsError: The weights are missing.
 
@@ -135,7 +135,7 @@ def clip_score(
         )
     opened = open_images(images, asked)
     if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
-        raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
+        raise UsageError(f"{opened.name} is not a folder; captions belong to the files of a folder of images.")
     names = [opened.source.item_name(index) for index in range(len(opened.source))]
     file = None if captions is None else expanded(captions, by="captions")
     # Before the model, which may be downloaded.

@@ -128,7 +128,7 @@ def compare_runs(
 
     Args:
         real: The reals, as for `evaluate`. They are read once.
-        runs: What `open_source` takes, a list for every method by its name. One run per method is allowed and gets no
+        runs: By the name of the method, a list of what `open_source` takes. One run per method is allowed, but gives no
             verdict on the methods.
         metrics: Metrics, as for `evaluate`.
         options: Of metrics, as in {"prdc": {"k": 3}}.
@@ -137,8 +137,8 @@ def compare_runs(
         **settings: The fields of `ganeval.Settings`.
 
     Returns:
-        The results of all runs, their spread by method, and the difference of every pair of methods. A run is called as
-        it was given if that is a text or a path, and else by its number.
+        The results of all runs, their spread by method, and the difference of every pair of methods. A run is named as
+        it was given if that is a string or a path, and otherwise by its number.
 
     Raises:
         UsageError: There are fewer than two methods, a run twice, runs of different numbers of images, or what

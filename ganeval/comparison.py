@@ -74,9 +74,9 @@ class Difference:
         p_corrected: Corrected for all differences of the comparison (Holm 1979).
         verdict: Whether `second` is "better" or "worse" than `first` at a corrected level of 5%; "unclear" where these
             images cannot tell, "unknown" without standard errors.
-        needed: For an unclear verdict, roughly how many images per set would show a difference of this size four times
-            in five; None where there is no difference, or no standard error to estimate it from.
-        paired: Whether the part of the error that both owe to the same reals was taken out.
+        needed: For an unclear verdict, roughly how many images per set would show a difference of this size with 80%
+            power; None where there is no difference, or no standard error to estimate it from.
+        paired: Whether the part of the error that both share through the same reals was removed.
     """
 
     metric: str
@@ -170,7 +170,7 @@ class ExtractorsComparison:
 
     @classmethod
     def of_one(cls, generator: str, evaluations: Mapping[str, Evaluation]) -> "ExtractorsComparison":
-        """One generator by several extractors, without a difference: for a report of `evaluate_extractors`.
+        """One generator evaluated by several extractors, without differences: for a report of `evaluate_extractors`.
 
         Args:
             generator: Its name.
@@ -186,8 +186,8 @@ class ExtractorsComparison:
         """Where verdicts depend on the extractor, a sentence each.
 
         Two extractors contradict each other on a pair of generators if both verdicts are significant and opposite. A
-        generator is best by one extractor alone if it is significantly better than every other one by this extractor,
-        and not by any other that has the metric.
+        generator is best by only one extractor if it is significantly better than every other one by this extractor,
+        but not by any other extractor that has the metric.
         """
         found = []
         for metric, verdicts in self._verdicts().items():
@@ -257,7 +257,7 @@ class ExtractorsComparison:
     def from_dict(cls, document: object, *, name: str = "comparison") -> "ExtractorsComparison":
         """The comparison that `to_dict` wrote, also after a round trip through JSON.
 
-        Disagreements and agreements follow from the verdicts, and are not read.
+        Disagreements and agreements are derived from the verdicts, and not read.
 
         Args:
             document: The members of the JSON document.
@@ -506,7 +506,7 @@ def _difference(fields: Mapping[str, Any], evaluations: Mapping[str, Evaluation]
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
     for name in (fields["first"], fields["second"]):
         if fields["metric"] not in evaluations[name]:
-            raise ValueError(f"a difference in {fields['metric']}, which {name} has not")
+            raise ValueError(f"a difference in {fields['metric']}, which {name} does not have")
     needed = optional_number(fields["needed"])
     return Difference(
         metric=str(fields["metric"]),

@@ -143,10 +143,10 @@ def check_inputs(settings: Settings, variants: Sequence[Settings], inputs: Seque
     for one in inputs:
         if one.source is None and len(variants) > 1:
             raise UsageError(
-                f"{one.name} holds statistics, measured by one protocol and extractor; several need images."
+                f"{one.name} holds statistics, measured by one protocol and extractor; for several, give images."
             )
         if one.given is not None and several_extractors:
-            raise UsageError(f"{one.name} holds features of one extractor; several need images.")
+            raise UsageError(f"{one.name} holds features of one extractor; for several extractors, give images.")
     has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
     if inputs and (settings.include or settings.exclude) and not has_files:
         named = ", ".join(one.name for one in inputs)

@@ -131,7 +131,7 @@ def evaluate_protocols(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """Evaluate under every protocol of inception: shows how far the choice of protocol alone moves a number.
+    """Evaluate under every protocol of inception: shows how much the choice of protocol alone changes a number.
 
     Images are decoded once. Further errors are those of `evaluate`.
 
@@ -179,7 +179,7 @@ def evaluate_extractors(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """Evaluate by several extractors: a generator trained on the distance of one looks best by that one alone.
+    """Evaluate by several extractors: a generator trained with the features of one may look best only by that one.
 
     Images are decoded once. Further errors are those of `evaluate`.
 
@@ -187,8 +187,8 @@ def evaluate_extractors(
         real: The reals, as for `evaluate`.
         fake: The fakes, as for `evaluate`.
         extractors: What `Settings.extractor` takes, two or more of different names.
-        metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows; a metric that is
-            named must be allowed by all.
+        metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows; named metrics must
+            be possible with all extractors.
         options: Of metrics, as in {"prdc": {"k": 3}}.
         also: Outputs to keep in addition to those that metrics need, of every extractor that has them.
         progress: Shows the reading.
@@ -198,8 +198,8 @@ def evaluate_extractors(
         The results by the name of the extractor.
 
     Raises:
-        UsageError: There are fewer than two extractors, or one twice, or a set is features or statistics, which are of
-            one extractor.
+        UsageError: There are fewer than two extractors, one is given twice, or a set is features or statistics, which
+            belong to one extractor.
 
     >>> settings = {"extractors": ["digits", "pixels:8"], "num_samples": 100, "cache": False}
     >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", **settings)
@@ -224,22 +224,22 @@ def noise_floor(
 ) -> Evaluation:
     """The mean value of each metric between random halves of `real`, with the error bar of one value.
 
-    One of the halves plays the fakes. Both have one distribution, so this is a perfect generator's score at this sample
-    size. Metrics that are biased by the number of images have a lower floor with more of them: compare it with values
-    of as many.
+    One of the halves serves as the fakes. Both have the same distribution, so this is a perfect generator's score at
+    this sample size. For metrics that are biased by the number of images, the floor falls as this number grows: compare
+    it only with values for the same number of images.
 
     Args:
         real: Images, as for `evaluate`.
         metrics: Names of the METRICS table; None for the usual ones, "all" for all.
         options: Of metrics, as in {"prdc": {"k": 3}}.
         splits: How many times the reals are split, 2 or more.
-        lenient: Leave out metrics that halves do not allow, with a warning, even where they were named.
+        lenient: Leave out metrics that cannot be computed for halves, with a warning, even if they were named.
         progress: Shows the reading.
         **settings: The fields of `ganeval.Settings`.
 
     Returns:
         Values are means over the splits; errors and intervals are means of the splits' own, None where one has none.
-        The details have the "spread" of values from split to split, and means of values by class.
+        The details contain the "spread" of values between splits, and means of values by class.
 
     Raises:
         UsageError: There are fewer than 2 splits, or what `evaluate` raises it for.
@@ -320,9 +320,11 @@ def settings_by_extractor(extractors: Sequence[object], settings: SettingsKeywor
     if not isinstance(extractors, Collection) or isinstance(extractors, str) or len(extractors) < 2:
         raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
     if settings.get("extractor") is not None:
-        raise UsageError("extractor is one, and several are in extractors; leave extractor out.")
+        raise UsageError("extractor names one and extractors names several; leave extractor out.")
     if settings.get("weights") is not None:
-        raise UsageError("A weights file is of one extractor, and there are several; leave --weights (weights=) out.")
+        raise UsageError(
+            "A weights file belongs to one extractor, and there are several; leave --weights (weights=) out."
+        )
     found: dict[str, Settings] = {}
     for one in extractors:
         name = extractor_name(one)

@@ -179,7 +179,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
     try:
         files, path = attempt(lambda: url_to_fs(whole, **options), url)
     except FileNotFoundError:
-        raise SourceError(f"{redacted(url)}: one of the places it is made of does not exist.") from None
+        raise SourceError(f"{redacted(url)}: a file or folder in it does not exist.") from None
     if schemes[0] in ("s3", "s3a"):
         # `attempt` repeats requests.
         files.retries = 1

@@ -82,7 +82,7 @@ def open_images(spec: object, settings: Settings, *, whole: bool = False) -> Fea
 def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
     """The reals: images, stored statistics of them, or both (ADM's reference batches)."""
     if real is None:
-        raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
+        raise UsageError("A requested metric compares with real images, and there are none; give REAL.")
     place = place_of(real) if isinstance(real, str | Path | RemotePath) else None
     if place is None or not is_statistics(place):
         opened = open_images(real, settings, whole=whole)
@@ -101,7 +101,7 @@ def _prepared(name: str, said: object, settings: Settings) -> str | None:
         return settings.prepared
     if settings.prepared not in (None, said):
         raise UsageError(
-            f"{name} says that its images were prepared as '{said}', and not as '{settings.prepared}'. Leave "
+            f"{name} says that its images were prepared as '{said}', not as '{settings.prepared}'. Leave "
             "--prepared (prepared=) out, or measure the reference again."
         )
     return str(said)

@@ -28,7 +28,7 @@ def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, that
         raise UsageError(f"The segmenter '{given}' is not understood; write py:FILE.py:NAME.")
     found = load_python(rest)
     if not callable(found):
-        raise UsageError(f"{given} is no function of images, but {type(found).__name__}.")
+        raise UsageError(f"{given} is not a function of images but {type(found).__name__}.")
     return found
 
 

@@ -105,7 +105,7 @@ def checked_options(
             checked, others = _checked(where, option, value, measured[key].compute), found.setdefault(key, {})
             if others.get(option, checked) != checked:
                 raise UsageError(
-                    f"'{said[key, option]}' is {others[option]!r} and '{where}' is {checked!r}, and they are one "
+                    f"'{said[key, option]}' is {others[option]!r} and '{where}' is {checked!r}, and both are one "
                     f"option: the metrics of '{key}' are measured together. Give one of them."
                 )
             others[option], said[key, option] = checked, where

@@ -84,8 +84,8 @@ def evaluate_pairs(
 ) -> Evaluation:
     """Compare every fake with the real image that belongs to it.
 
-    Images belong together by the names of their files without the ending; where one of the sets has no file names, by
-    their position. The images of a pair must have one size, which may differ from pair to pair.
+    Images are paired by file name without the ending, or by position if one of the sets has no file names. The images
+    of a pair must have one size, which may differ from pair to pair.
 
     Args:
         real: A path, a spec, an array or a data set: what `open_source` takes, except for streams and live generators.

@@ -66,10 +66,10 @@ class ExtractedPart:
         images: Its images, with skipped ones.
         skipped: Images that could not be read.
         total: The images of the whole set.
-        shards: In how many shards the set is extracted.
+        shards: The number of shards that the set is divided into.
         missing: The shards, from 1, of which images are not in the file; none in a file of the whole set.
         outputs: The outputs of the extractor, with their widths; 0 where there are no rows.
-        written: Whether the file was written now; not where it was there already.
+        written: Whether the file was written now; False if it was there already.
         warnings: Which images could not be read.
     """
 
@@ -95,8 +95,8 @@ def extract_features(
 ) -> ExtractedPart:
     """Write the features of a set, or of one of its shards, to a file that every evaluation takes in place of the set.
 
-    Shards are contiguous, begin at whole batches, and may be empty. What `merge_parts` makes of all of them is to the
-    last digit what one process extracts. If `path` holds the same shard of the same set already, nothing is read.
+    Shards are contiguous, begin at whole batches, and may be empty. Merged by `merge_parts`, they give what one process
+    extracts, to the last digit. If `path` holds the same shard of the same set already, nothing is read.
 
     Args:
         source: Images, as for `evaluate`.
@@ -122,7 +122,7 @@ def extract_features(
     """
     path, chosen, selection = _checked(path), Settings.of(settings), select_metrics(metrics)
     if not isinstance(shard, tuple | list) or [type(one) for one in shard] != [int, int]:
-        raise UsageError(f"A shard is its number and how many there are, as in (3, 8), found {shard!r}.")
+        raise UsageError(f"A shard is given as its number and the number of shards, as in (3, 8), found {shard!r}.")
     number, of = shard
     if not 1 <= of <= MAX_SHARDS:
         raise UsageError(f"A set is extracted in 1 to {MAX_SHARDS:,} shards, found {of:,}.")
@@ -175,18 +175,19 @@ def extract_features(
 def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: bool = False) -> ExtractedPart:
     """Write the features of several files of `extract_features` to one, which stands for all of their images.
 
-    Merged files can be merged again; the order does not matter. Rows are copied a bounded number at a time.
+    Merged files can be merged again; the order does not matter. Rows are copied in blocks of bounded size.
 
     Args:
         paths: The files: paths or URLs, also with wildcards.
         path: The file to write, a path or a URL. Must end in .npz.
-        partial: Allow that images of the set are missing; no evaluation takes such a file.
+        partial: Allow missing images; no evaluation takes such a file.
 
     Returns:
         What the file holds.
 
     Raises:
-        UsageError: Files are of different sets, extractors, protocols or precisions, or overlap, or are no such files.
+        UsageError: Files are of different sets, extractors, protocols or precisions, or overlap, or are not files of
+            extracted features.
         SourceError: A shard is missing, a file is damaged, or too many images could not be read.
     """
     path = _checked(path)

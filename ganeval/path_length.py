@@ -161,12 +161,12 @@ def perceptual_path_length(
 ) -> Evaluation:
     """Perceptual path length of a generator with latents: the mean LPIPS of a small step, over its squared length.
 
-    With latents a and b, or what the mapping network makes of them, and d = LPIPS::
+    With a and b two latents, or the outputs of the mapping network for them, and d = LPIPS::
 
         PPL = mean of d(G(a), G(a + epsilon (b - a))) / epsilon^2,  of the steps from the 1st to the 99th percentile
 
-    Numbers of different protocols, epsilons, networks or image sizes say nothing about each other, and their results
-    are refused by comparisons.
+    Numbers of different protocols, epsilons, networks or image sizes are not comparable, and comparisons of them are
+    refused.
 
     Args:
         generator: A live generator with `latent` and `generate` (`LatentGenerator`), or a spec of one: "ckpt:RUN",
@@ -184,7 +184,7 @@ def perceptual_path_length(
 
     Raises:
         UsageError: The generator has no latents or no mapping network, or an argument is not allowed.
-        GeneratorError: The generator raises, or returns what are no images.
+        GeneratorError: The generator raises, or does not return images.
         WeightsError: The weights of LPIPS are missing.
 
     References:

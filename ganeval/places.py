@@ -323,7 +323,7 @@ class RemotePath:
             FileNotFoundError: There is no such file.
         """
         if mode != "rb":
-            raise ValueError(f"{self} is opened in mode 'rb' alone.")
+            raise ValueError(f"{self} can be opened only in mode 'rb'.")
         if self._spool is None and (self._after.startswith("::") or self._before or self.size() is None):
             # A member of an archive has no random access, nor has a file of an unknown size.
             self.fetch()
@@ -662,7 +662,7 @@ def _upload(place: RemotePath, local: str) -> None:
 
 
 def check_remote_output(place: RemotePath) -> None:
-    """Try whether a file can be written to a place, by one beside it that is removed again.
+    """Try whether a file can be written to a place, by writing one next to it that is removed again.
 
     Args:
         place: Where the file will be written.

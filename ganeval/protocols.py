@@ -1,4 +1,4 @@
-"""Named evaluation protocols: all that determines a Fréchet distance or an inception score besides images and weights.
+"""Named evaluation protocols: all that determines a Fréchet distance or inception score except images and weights.
 
 Those of the first kind set the preprocessing of Inception, and leave the extractor to the user. Those of the second
 kind reproduce tools that measure with another network: they prescribe the extractor as well.
@@ -104,10 +104,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     "ADM rounds squares and products to float16, so its own precision and recall differ: in "
                     "simulations by up to 0.015 with sums in float32, and upwards by up to 0.07 without",
                     "IS as ADM, for N images: --option is.splits=N/5000 --option is.shuffle_seed=null",
-                    "5000 must divide N for that: ADM's last block may be smaller, with the same weight. Images sorted "
-                    "by class have another score in their order; a warning says so",
-                    "precision and recall of torch-fidelity are of VGG features, which is another extractor",
-                    "torchmetrics with antialias=False has these features",
+                    "5000 must divide N for that: ADM's last block may be smaller, with the same weight. Images "
+                    "sorted by class score differently in that order; a warning says so",
+                    "precision and recall of torch-fidelity use VGG features, which is another extractor",
+                    "torchmetrics with antialias=False computes these features",
                     "TTUR leaves out the images of an incomplete last batch",
                     _epsilon("TTUR and ADM add"),
                 ),
@@ -121,7 +121,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="pytorch-fid",
                 elsewhere=(
-                    "FID by dgm-eval with its Inception, without --clean_resize, is this one, too",
+                    "dgm-eval's FID with its Inception, without --clean_resize, equals this one",
                     _epsilon("pytorch-fid and dgm-eval add"),
                 ),
                 reproduces="pytorch-fid; IS as torch-fidelity on these features",
@@ -157,11 +157,11 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 aliases=("stylegan2-ada", "stylegan3"),
                 elsewhere=(
                     _kid("StyleGAN"),
-                    "floats of a generator become bytes as there, where they are not halfway between two",
-                    "precision and recall of StyleGAN are of VGG features, which is another extractor, and by "
-                    "distances in float16",
-                    "IS in splits as the images come; images sorted by class have another score then, "
-                    "and a warning says so",
+                    "floats of a generator are rounded to bytes as there, unless they lie halfway between two",
+                    "precision and recall of StyleGAN use VGG features, which is another extractor, and distances in "
+                    "float16",
+                    "IS in splits as the images come; images sorted by class then score differently, and a warning "
+                    "says so",
                 ),
                 reproduces="StyleGAN2-ADA and StyleGAN3 (covariance over n, not n - 1)",
                 resize="tf1",
@@ -175,7 +175,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 elsewhere=(
                     "IS in splits of equal size; torchmetrics shuffles by torch's global state, and where 10 does not "
                     "divide the images its last split is smaller, or missing",
-                    "with normalize=True torchmetrics cuts floats off to bytes, and ganeval rounds them",
+                    "with normalize=True torchmetrics truncates floats to bytes, and ganeval rounds them",
                 ),
                 reproduces="torchmetrics >= 1.8, its antialiased default",
                 resize="pytorch-antialias",
@@ -189,7 +189,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 reproduces="PyTorch-StudioGAN, post-resizer 'legacy'",
                 elsewhere=(
                     _epsilon("StudioGAN adds"),
-                    "its other post-resizers, 'clean' and 'friendly', are no protocol here",
+                    "its other post-resizers, 'clean' and 'friendly', are not protocols here",
                 ),
                 resize="pytorch",
                 normalisation="2x/255-1",
@@ -210,8 +210,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 elsewhere=(
                     "dgm-eval draws up to 50,000 images of each set with a seed of its own",
                     _epsilon("dgm-eval adds"),
-                    "precision and recall of dgm-eval are of at most 10,000 images: --option prdc.subset_size=10000",
-                    "another size of the network is another number: --extractor dinov2:vitb14 without this protocol "
+                    "precision and recall of dgm-eval use at most 10,000 images: --option prdc.subset_size=10000",
+                    "another size of the network gives other numbers: --extractor dinov2:vitb14 without this protocol "
                     "resizes and normalises in the same way",
                 ),
             ),
@@ -226,8 +226,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 ddof=1,
                 options=NO_OPTIONS,
                 elsewhere=(
-                    "EDM2 reports the least of several runs of 50,000 images, which is biased low",
-                    "its resize 'pil' is that of fd-dinov2; its FID is of the protocol tensorflow",
+                    "EDM2 reports the lowest of several runs of 50,000 images, which is biased low",
+                    "its resize 'pil' is that of fd-dinov2; its FID uses the protocol tensorflow",
                 ),
             ),
             Protocol(
@@ -240,7 +240,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 ddof=1,
                 options=NO_OPTIONS,
                 elsewhere=(
-                    "on a GPU clean-fid runs this network in fp16, as OpenAI's loader does there; on a CPU in fp32",
+                    "clean-fid runs this network in fp16 on a GPU, as OpenAI's loader does, and in fp32 on a CPU",
                     "clean-fid's mode ('clean', 'legacy_...') changes nothing here",
                 ),
             ),
@@ -253,7 +253,9 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 logits_bias=False,
                 ddof=1,
                 options=NO_OPTIONS,
-                elsewhere=("the original in JAX leaves out the images of an incomplete last batch; its port does not",),
+                elsewhere=(
+                    "the original in JAX leaves out the images of an incomplete last batch; its PyTorch port does not",
+                ),
             ),
             Protocol(
                 name="siglip",
@@ -265,7 +267,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 ddof=1,
                 options=NO_OPTIONS,
                 elsewhere=(
-                    "timm itself resizes the short side to 248 and cuts out 224, which is another number: "
+                    "timm itself resizes the short side to 248 and cuts out 224, which gives other numbers: "
                     "--extractor timm:vit_base_patch16_siglip_224.webli without this protocol",
                 ),
             ),

@@ -165,9 +165,9 @@ _made: WeakKeyDictionary[distributed.ProcessGroup, Ranks] = WeakKeyDictionary()
 def distributed_work() -> Iterator[None]:
     """Inside, the ranks of torch.distributed share the work of every evaluation, which all of them must call.
 
-    Images, drawn ones, too, and metrics are shared out; every rank gets the result that one process alone would have.
-    The first rank alone writes to the cache. Without this block, a call does all its work in the process that makes it,
-    which is right for `if rank == 0:`.
+    Images (also those drawn from generators) and metrics are divided among the ranks; every rank gets the result of a
+    single process. Only the first rank writes to the cache. Without this block, a call does all its work in the process
+    that makes it, which is right for `if rank == 0:`.
 
     Raises:
         UsageError: torch.distributed is not initialised.
@@ -230,7 +230,7 @@ def _lost_others(team: Processes) -> Iterator[None]:
     except RuntimeError as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise ProcessError(
-            f"Process {team.rank} of {team.size} has lost another one, which ended before the work was done; its own "
+            f"Process {team.rank} of {team.size} lost another process, which ended before the work was done; its own "
             f"message says why. ({reason})"
         ) from error
 

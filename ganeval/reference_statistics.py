@@ -25,7 +25,7 @@ def write_reference(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> Statistics:
-    """Write mean and covariance of the features of `real` to a file that `evaluate` takes as real.
+    """Write the mean and covariance of the features of `real` to a file that `evaluate` takes as `real`.
 
     pytorch-fid and clean-fid read it, too.
 

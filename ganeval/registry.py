@@ -90,7 +90,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
         """What is wrong with entry points of installed packages, one sentence each. Imports the packages."""
         unusable = [
             f"The package {_package(point)} declares a {self.kind} '{point.name}', which "
-            f"{'is ours already' if point.name in self._rows else 'is no usable name'}: it is ignored."
+            f"{'is ours already' if point.name in self._rows else 'is not a usable name'}: it is ignored."
             for point in self._ignored
         ]
         return unusable + [problem for name in self if (problem := self._problem(name)) is not None]

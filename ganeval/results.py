@@ -99,7 +99,7 @@ class MetricResult:
 
     Args:
         value: The value.
-        standard_error: How far the value would move if the images were drawn again; None where it is not known.
+        standard_error: How far the value would move if the images were drawn again; None if unknown.
         interval: 95%; None where it is not known.
         direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
         n_real: Real images used; None where the metric does not use them, or their number is unknown.
@@ -126,7 +126,7 @@ class MetricResult:
     reals: RealsPart | None = None
 
     def to_minimise(self, value: float) -> float:
-        """A value on a scale where less is better: itself, its negative, or its distance from the ideal.
+        """A value on a scale where lower is better: itself, its negative, or its distance from the ideal.
 
         Args:
             value: A value of this metric.
@@ -189,7 +189,7 @@ class Evaluation:
 
     @property
     def signature(self) -> str:
-        """One line that describes how this result was computed; results of equal signatures are comparable."""
+        """One line that describes how this result was computed; results with equal signatures are comparable."""
         options = {name: dict(result.options) for name, result in sorted(self.metrics.items())}
         counts = {name: (result.n_real, result.n_fake) for name, result in sorted(self.metrics.items())}
         parts = [f"{key}={_word(self.provenance[key])}" for key in SIGNED]
@@ -384,7 +384,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IMAGES:
-        raise ValueError(f"{str(value)[:20]} is no number of images")
+        raise ValueError(f"{str(value)[:20]} is not a number of images")
     return value
 
 

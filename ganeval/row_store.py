@@ -35,7 +35,7 @@ class RowStore:
             parts = self._parts.setdefault(output, [])
             if parts and parts[0].shape[1] != array.shape[1]:
                 raise ExtractorError(
-                    f"The {output} of an image were {parts[0].shape[1]} numbers, and now they are {array.shape[1]}; an "
+                    f"The {output} of an image had {parts[0].shape[1]} numbers, and now has {array.shape[1]}; an "
                     "extractor must give as many for every image."
                 )
             parts.append(array)

@@ -47,8 +47,9 @@ def compare_saved_runs(
     """Compare methods, each with one or more training runs, from results that exist already.
 
     Args:
-        runs: By the name of the method, at least two: files of saved results, or results by a name of the run. All must
-            have been measured alike: with one extractor and protocol, against the same reals, with as many images each.
+        runs: By the name of the method, at least two: files of saved results, or results by run name. All must
+            have been measured alike: with one extractor and protocol, against the same reals, with the same number of
+            images each.
         metrics: Names of metrics that every run has; None for all that every run has.
 
     Returns:
@@ -57,7 +58,7 @@ def compare_saved_runs(
     Raises:
         UsageError: There are fewer than two methods, one without a run, a run twice, a metric that a run does not have,
             or runs that were measured differently.
-        ResultError: A file is missing, damaged or no result.
+        ResultError: A file is missing, damaged or not a result.
 
     >>> import torch
     >>> draw = lambda top: torch.randint(top, (50, 3, 4, 4), dtype=torch.uint8)
@@ -157,7 +158,7 @@ def check_methods(runs: Mapping[str, Sequence[object] | Mapping[str, object]]) -
         if not isinstance(found, Sequence | Mapping) or isinstance(found, str):
             raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
         if not found:
-            raise UsageError(f"The method '{method}' has no run; give at least one, better three.")
+            raise UsageError(f"The method '{method}' has no run; give at least one, preferably three.")
 
 
 def named_runs(runs: Mapping[str, Sequence[object]]) -> dict[str, dict[str, object]]:

@@ -37,16 +37,17 @@ class Spread:
         method: The method's name.
         values: Of each run, in their order.
         mean: Over the runs.
-        standard_error: Of the mean, if the method were trained again as often; None for one run, as for the next two.
-        interval: 95%, of the mean over all possible runs (Student's); None where all values are equal, which does not
-            say that those of other runs would be.
+        standard_error: Of the mean, over repetitions with the same number of runs; None for one run, as for the next
+            two.
+        interval: 95%, of the mean over all possible runs (Student's); None where all values are equal, since other runs
+            may still differ.
         deviation: The standard deviation of the values.
         within: The standard deviation of a run's value if its images were drawn again; None without standard errors.
         within_at_most: Whether the part of the standard errors that is due to the reals is not known, as for saved
-            results. It is common to all runs and does not spread their values, so that `within` is then an upper and
+            results. It is common to all runs and does not add to their spread, so `within` is then an upper and
             `between` a lower bound.
-        between: The standard deviation of the runs without that of their images: sqrt(deviation^2 - within^2), 0 if
-            `within` is larger; None for one run, for equal values, or where `within` is None.
+        between: The standard deviation between runs, without the part due to their images: sqrt(deviation^2 -
+            within^2), 0 if `within` is larger; None for one run, for equal values, or where `within` is None.
         between_interval: 95%, of `between`. It begins at 0 if the runs do not differ by more than their images explain.
     """
 
@@ -74,15 +75,15 @@ class MethodDifference:
         value: The difference of the means over runs; for a metric with an ideal, of the mean distances from it.
         standard_error: Of the difference; None where it is not known, as for the interval.
         interval: 95%.
-        scope: What error and interval are of: "methods", if both were trained again; "models", if one method has one
-            run, and only the images of these models were drawn again.
+        scope: What error and interval refer to: "methods", as if both were trained again; "models", if one method has
+            one run, as if only the images of these models were drawn again.
         freedom: Degrees of freedom of the standard error (Welch-Satterthwaite); None for models.
         p_value: Two-sided (Welch 1947); None for models, as for the next one.
         p_corrected: Corrected for all differences of the comparison (Holm 1979).
         verdict: Whether `second` is "better" or "worse" than `first` at a corrected level of 5%; "unclear" where these
             runs cannot tell, "unknown" for models.
-        needed: For an unclear verdict, roughly how many runs of each method would show a difference of this size four
-            times in five; None where there is no difference, or no spread to estimate it from.
+        needed: For an unclear verdict, roughly how many runs of each method would show a difference of this size with
+            80% power; None where there is no difference, or no spread to estimate it from.
     """
 
     metric: str
@@ -104,7 +105,7 @@ class RunsComparison:
     """Several methods, each with one or more training runs that were measured against the same reals.
 
     Args:
-        runs: The results by name of the run, by name of the method.
+        runs: The results, by method name and then by run name.
         spreads: Of every metric and method.
         differences: Of every metric, for every two methods.
         warnings: What to know before using them.

@@ -57,7 +57,7 @@ class Settings:
     Attributes:
         extractor: A row of EXTRACTORS, with its argument after a colon; in Python also an Extractor, a torch module, or
             a callable of images. None for that of the protocol, which is inception unless the protocol prescribes
-            another; once made, the settings have it.
+            another; the settings then contain that extractor.
         protocol: The name or alias of a protocol.
         weights: A file in place of the published weights.
         device: "auto", or torch's name of a device.
@@ -66,17 +66,16 @@ class Settings:
             same.
         batch_size: Images per batch; None for what suits the device.
         workers: Decoding threads; None for one per core, at most 8.
-        num_samples: Images of each set: a seeded subset of a folder. A generator must have it, and then the reals are
-            used whole.
+        num_samples: Images of each set: a seeded subset of a folder. Required for a generator; all reals are then used.
         seed: Of subsets and generators, from 0 to 2^32 - 1.
         on_error: "fail" at the first unreadable image, or "skip" it and report.
         include: Patterns as in .gitignore (`*.png`, `epoch_9/**`) that select among the files of folders, archives and
-            lists; other sources are taken whole.
+            lists; other sources are used whole.
         exclude: The same, of files to leave out.
-        value_range: "[0,1]", "[-1,1]" or "[0,255]", of images in other numbers than uint8 whose source declares none.
+        value_range: "[0,1]", "[-1,1]" or "[0,255]", for images that are not uint8 and whose source declares no range.
         prepared: How the reals were made from the original photographs ("lanczos 256 of FFHQ-1024"), for the record:
-            the same generator has had an FID of 4.3 or of 5.3 by this choice. Reals that are said to be prepared
-            otherwise are not compared.
+            one generator had an FID of 4.3 or of 5.3 depending on it. Results whose reals were prepared
+            differently are not compared.
         cache: Whether features are kept.
         cache_dir: Where; None for the user's cache.
 
@@ -170,7 +169,7 @@ def _check_extractor(extractor: object, protocol: Protocol) -> None:
         )
     if protocol.prescribes and extractor != protocol.extractor:
         raise UsageError(
-            f"The protocol {protocol.name} is of the extractor {protocol.extractor}, and {extractor!r} was chosen: "
+            f"The protocol {protocol.name} uses the extractor {protocol.extractor}, and {extractor!r} was chosen: "
             "leave the extractor out, or the protocol."
         )
 
@@ -178,7 +177,7 @@ def _check_extractor(extractor: object, protocol: Protocol) -> None:
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """UsageError for a word that is not allowed."""
     if value not in allowed:
-        raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")
+        raise UsageError(f"'{value}' is not a known {name}; {did_you_mean(value, allowed)}")
 
 
 def _patterns(name: str, value: object) -> tuple[str, ...]:

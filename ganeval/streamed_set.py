@@ -24,7 +24,7 @@ from ganeval.sources.repeats import repeats_of
 
 # The two sides, by whether they are the reals.
 SIDES = {True: "real", False: "fake"}
-# What a state has of each side, beside the extractor.
+# What a state has of each side, apart from the extractor.
 _OF_SETS = ("kept", "labels", "pixels", "reports")
 _TWICE = (
     "{}: {} of {} images are equal to one that another process took in, and count again. A DistributedSampler repeats "
@@ -116,7 +116,7 @@ class StreamedSet:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "StreamedSet":
-        """As it was when its state was taken; ValueError or the like for what is no state of a set.
+        """As it was when its state was taken; ValueError or the like for what is not a state of a set.
 
         Tensors come to the CPU: torch.load may have put them elsewhere.
         """
@@ -161,7 +161,7 @@ def sets_of(state: object, extractor: Identity, outputs: Mapping[bool, frozenset
     if not isinstance(state, Mapping):
         raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
     if lacking := {"extractor", *_OF_SETS}.difference(state):
-        raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
+        raise UsageError(f"This is not a state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
     try:
         of = tuple(map(str, state["extractor"]))
         sets = {real: StreamedSet.of({key: state[key][name] for key in _OF_SETS}) for real, name in SIDES.items()}

@@ -31,19 +31,19 @@ class Evaluator:
     copied, with the features of images taken in. For a checkpoint, save its `state_dict()`; a saved Evaluator needs
     `torch.load(file, weights_only=False)`. The extractor is not saved but opened again, and must be the same.
 
-    Where torch.distributed is initialised, every rank makes an Evaluator with the same arguments and takes in the
-    images that it has, however many these are. `compute()`, which every rank must call, then gives all of them the
-    result of one process that takes in the images of rank 0, then those of rank 1, and so on. Everything else,
-    `update`, `reset` and states, concerns this rank's images alone: a checkpoint has a state per rank.
-    `all_ranks=False` makes an Evaluator of this rank alone, as in `if rank == 0:`.
+    Where torch.distributed is initialised, every rank makes an Evaluator with the same arguments and is updated with
+    the images that its rank has, however many these are. `compute()`, which every rank must call, then gives all of
+    them the result of one process that is given the images of rank 0, then those of rank 1, and so on. Everything else
+    (`update`, `reset` and states) concerns only this rank's images: a checkpoint has a state per rank.
+    `all_ranks=False` makes an Evaluator of only this rank, as under `if rank == 0:`.
 
     Args:
         metrics: Names of the METRICS table.
         options: Of metrics, as in {"prdc": {"k": 3}}.
         value_range: Of the images that will come: "uint8", "[0,1]", "[-1,1]" or "[0,255]" (checked; floats are rounded
             to nearest).
-        all_ranks: Whether `compute()` is of the images of all ranks of torch.distributed, if it is initialised then;
-            False for those of this process alone.
+        all_ranks: Whether `compute()` uses the images of all ranks of torch.distributed, if it is initialised by then;
+            False for only those of this process.
         **settings: The fields of `ganeval.Settings` that concern measuring: extractor, protocol, weights, device,
             precision and batch_size.
 
@@ -93,7 +93,7 @@ class Evaluator:
             labels: The class of every image, whole numbers [N], for metrics that look at classes.
 
         Raises:
-            UsageError: No metric looks at reals, these are no such images or labels, or `real` is no truth value.
+            UsageError: No metric uses reals, the images or labels are not of this form, or `real` is not a bool.
             GeneratorError: Values are not in the declared range.
         """
         _check_side(real)

@@ -123,7 +123,7 @@ class Model(nn.Module, ABC):
             return
         if data.unlabelled is not None:
             raise UsageError(
-                f"{recipe.variant} learns from labels, and those of these images are no classes: {data.unlabelled}. "
+                f"{recipe.variant} learns from labels, and those of these images are not classes: {data.unlabelled}. "
                 "Label every image, leave out those without a class, or choose a variant without labels."
             )
         raise UsageError(
@@ -209,7 +209,7 @@ class Model(nn.Module, ABC):
             step: The number of the step, from 0.
 
         Returns:
-            Rows that are drawn of each part of the data; None for each part's own batch.
+            Rows that are drawn from each part of the data; None for each part's own batch.
         """
         return None
 
@@ -241,9 +241,9 @@ class Model(nn.Module, ABC):
     def step(self, number: int, tools: Tools) -> Logs:
         """One step of every player, in turn.
 
-        The first update draws a batch, and so does every further update of the same player: a critic never has a
-        batch twice in a row, and a player with one update shares the batch of the update before it unless it has
-        batches of its own (`Player.shares`).
+        The first update draws a batch, and so does every further update of the same player: a critic never gets a batch
+        twice in a row, and a player with one update shares the batch of the update before it, unless it has batches of
+        its own (`Player.shares`).
 
         Args:
             number: The number of the step, from 0.
@@ -421,7 +421,7 @@ class Translator(Model):
 
 
 class SemiSupervised(ABC):
-    """What a model has, next to its own class, that also classifies images, and learns this from few labels.
+    """Base, next to the model's own class, of a model that also learns to classify images from few labels.
 
     Attributes:
         labels_alone: Settings of its twin, which learns from these labels and nothing else.
@@ -431,7 +431,7 @@ class SemiSupervised(ABC):
 
     @abstractmethod
     def classify(self, images: Tensor) -> Tensor:
-        """Logits of the classes of images.
+        """Class logits of images.
 
         Args:
             images: float32 ``[N, C, R, R]`` in the model's range.

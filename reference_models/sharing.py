@@ -37,7 +37,7 @@ class Rows:
         return self.stop - self.start
 
     def groups(self, count: int) -> int:
-        """How many batches so many rows of this process are; UsageError if they are no batches."""
+        """How many batches so many rows of this process are; UsageError if they do not form batches."""
         if count % len(self):
             raise UsageError(
                 f"{self.team.size} processes share a batch, and {count} rows of a tensor are not a multiple of this "

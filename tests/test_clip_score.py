@@ -290,7 +290,7 @@ def test_captions_that_cannot_be_used(folder: Path, tmp_path: Path, name: str, t
     [
         ("folder", {"convention": "openai"}, "Unknown convention 'openai' of CLIPScore"),
         ("folder", {"extractor": "digits"}, "choose an extractor open_clip:NAME/TAG or hf:"),
-        ("digits:test", {}, "is no folder; captions belong to the files"),
+        ("digits:test", {}, "is not a folder; captions belong to the files"),
     ],
 )
 def test_what_is_refused(model: str, folder: Path, images: str, settings: dict[str, Any], reason: str) -> None:

@@ -149,7 +149,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
     ("settings", "message"),
     [
         ({"metrics": ["fids"]}, "Unknown metric 'fids'; did you mean 'fid'?"),
-        ({"metrics": []}, "No metric was asked for; choose from: fid"),
+        ({"metrics": []}, "No metric was requested; choose from: fid"),
         ({"metrics": ["all", "fid"]}, "Unknown metric 'all'; 'all' stands alone, without other names."),
         (
             {"metrics": ["prdc"]},

@@ -197,7 +197,7 @@ class Faulty(Means):
         ({"logits": torch.zeros(4, 3)}, "means returned no features, only logits"),
         ({"features": torch.zeros(3, 12)}, r"means returned \[3, 12\] as features of 4 images"),
         ({"features": torch.zeros(4, 3, 4)}, r"means returned \[4, 3, 4\] as features of 4 images"),
-        ({"features": torch.zeros(4, 13)}, "were 12 numbers, and now they are 13"),
+        ({"features": torch.zeros(4, 13)}, "had 12 numbers, and now has 13"),
     ],
 )
 def test_an_extractor_that_breaks_its_contract_is_named(broken: Mapping[Output, Tensor], message: str) -> None:

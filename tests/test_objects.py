@@ -453,13 +453,13 @@ def test_a_function_of_several_metrics_or_of_the_other_kind_is_refused() -> None
     """With the names to give in its place, or the function that measures it."""
     with pytest.raises(UsageError, match=r"prdc\(\) gives several metrics: write one or more of \['precision'"):
         scored(metrics=[prdc])
-    with pytest.raises(UsageError, match=r"psnr\(\) is no metric of this kind; .*ganeval.evaluate_pairs"):
+    with pytest.raises(UsageError, match=r"psnr\(\) is not a metric of this kind; .*ganeval.evaluate_pairs"):
         scored(metrics=[psnr])
-    with pytest.raises(UsageError, match=r"kid\(\) is no metric of this kind; .*ganeval.evaluate\)"):
+    with pytest.raises(UsageError, match=r"kid\(\) is not a metric of this kind; .*ganeval.evaluate\)"):
         ganeval.evaluate_pairs(REALS, REALS, metrics=[kid])
     with pytest.raises(UsageError, match=r"segmentation\(\) is for direct calls: write .* \['pixel_accuracy'"):
         ganeval.evaluate_pairs(REALS, REALS, metrics=[segmentation])
-    with pytest.raises(UsageError, match=r"patch_frechet\(\) is no metric of this kind; .*ganeval.evaluate_pairs"):
+    with pytest.raises(UsageError, match=r"patch_frechet\(\) is not a metric of this kind; .*ganeval.evaluate_pairs"):
         scored(metrics=[patch_frechet])
 
 

@@ -63,7 +63,7 @@ def test_an_option_changes_the_value_and_is_written_down() -> None:
         ({"prdc": {3: 3}}, "Unknown option 'prdc.3'"),
         (
             {"precision": {"k": 3}, "recall": {"k": 7}},
-            "'precision.k' is 3 and 'recall.k' is 7, and they are one option",
+            "'precision.k' is 3 and 'recall.k' is 7, and both are one option",
         ),
     ],
 )

@@ -134,7 +134,7 @@ def test_num_samples_takes_a_seeded_subset_of_the_pairs() -> None:
     assert found["l1"].value == pytest.approx(ganeval.evaluate_pairs(real[chosen], fake[chosen])["l1"].value, rel=1e-14)
     assert found["l1"].n_fake == 4
     assert found.provenance["fake"]["subset"] == {"num_samples": 4, "of": 10, "seed": 3}
-    with pytest.raises(SourceError, match="11 images were asked for, but there are only 10"):
+    with pytest.raises(SourceError, match="11 images were requested, but there are only 10"):
         ganeval.evaluate_pairs(real, fake, num_samples=11)
 
 
@@ -333,7 +333,7 @@ def test_a_degraded_pair_with_an_unreadable_image_is_left_out(tmp_path: Path) ->
     [
         ({"metrics": ["fid"]}, "it is a metric of sets of images: ganeval score"),
         ({"metrics": ["pnsr"]}, "did you mean 'psnr'"),
-        ({"metrics": []}, "No metric was asked for; choose from: psnr"),
+        ({"metrics": []}, "No metric was requested; choose from: psnr"),
         ({"metrics": "psnr"}, r"write metrics=\['psnr'\]"),
         ({"options": {"psnr": {"borders": 4}}}, "Unknown option 'psnr.borders'; did you mean 'border'"),
         ({"options": {"psnr": {"channel": "g"}}}, "must be 'rgb' or 'y', found 'g'"),

@@ -313,7 +313,7 @@ def test_a_file_is_measured_as_it_was_extracted(images: Path, tmp_path: Path) ->
         ganeval.fid(path, images, extractor=Means(sha256="ab"), cache=False)
     with pytest.raises(UsageError, match=r"'is' needs logits, and .*f.npz holds features alone"):
         ganeval.inception_score(path, **how)
-    with pytest.raises(UsageError, match="were prepared as 'by hand', and not as 'x'"):
+    with pytest.raises(UsageError, match="were prepared as 'by hand', not as 'x'"):
         ganeval.fid(path, images, prepared="x", **how)
     assert ganeval.evaluate(path, images, **how).provenance["real"]["prepared"] == "by hand"
     with pytest.raises(UsageError, match="holds features already"):
@@ -363,7 +363,9 @@ def test_what_cannot_be_extracted_is_refused(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shard", [3, "1/3", (1.0, 3), (1, 2, 3)])
 def test_a_shard_is_two_whole_numbers(shard: Any, tmp_path: Path) -> None:
     """Anything else is refused with an example."""
-    with pytest.raises(UsageError, match=r"A shard is its number and how many there are, as in \(3, 8\), found"):
+    with pytest.raises(
+        UsageError, match=r"A shard is given as its number and the number of shards, as in \(3, 8\), found"
+    ):
         ganeval.extract_features("digits:test", tmp_path / "f.npz", shard=shard)
     with pytest.raises(UsageError, match=r"Parts are a list of files, and f\.npz is one; write \['f\.npz'\]"):
         ganeval.merge_parts("f.npz", tmp_path / "g.npz")

@@ -32,7 +32,7 @@ def test_statistics_remember_it(tmp_path: Path) -> None:
     for said in (None, LANCZOS):
         found = ganeval.evaluate(str(path), "digits:test", prepared=said, **DIGITS)
         assert found.provenance["real"]["prepared"] == LANCZOS
-    with pytest.raises(UsageError, match=f"were prepared as '{LANCZOS}', and not as '{BOX}'. Leave --prepared"):
+    with pytest.raises(UsageError, match=f"were prepared as '{LANCZOS}', not as '{BOX}'. Leave --prepared"):
         ganeval.compare(str(path), {"a": "digits:test", "b": "digits:train"}, prepared=BOX, **DIGITS)
 
 

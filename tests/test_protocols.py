@@ -68,7 +68,7 @@ def test_protocols_of_other_networks_prescribe_them() -> None:
     assert all(not PROTOCOLS[name].options and not PROTOCOLS[name].logits_bias for name in found)
     for name, (extractor, *_) in PRESCRIBED.items():
         assert Settings(protocol=name).extractor == Settings(protocol=name, extractor=extractor).extractor == extractor
-        with pytest.raises(UsageError, match=f"{name} is of the extractor {extractor}, and 'digits' was chosen"):
+        with pytest.raises(UsageError, match=f"{name} uses the extractor {extractor}, and 'digits' was chosen"):
             Settings(protocol=name, extractor="digits")
     assert Settings(protocol="clean").extractor == Settings().extractor == "inception"
     assert Settings(protocol="clean", extractor="digits").extractor == "digits"

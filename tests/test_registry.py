@@ -133,7 +133,7 @@ def test_a_package_replaces_no_row_of_ours(site: Path) -> None:
     assert numbers.usable() == OWN
     ours, odd = sorted(numbers.problems(), key=lambda text: "'ONE'" in text)
     assert ours == "The package greedy_numbers 1.5 declares a number 'one', which is ours already: it is ignored."
-    assert "'ONE', which is no usable name" in odd
+    assert "'ONE', which is not a usable name" in odd
 
 
 def test_two_packages_with_one_name_are_both_named(site: Path) -> None:

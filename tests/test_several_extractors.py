@@ -90,8 +90,8 @@ def test_a_metric_that_was_named_must_be_allowed_by_all() -> None:
         ("digits", {}, "two or more"),
         (["digits", "digits"], {}, "'digits' was given twice"),
         (["digits", "pixels"], {"extractor": "digits"}, "leave extractor out"),
-        (["digits", "pixels"], {"weights": Path("some.pth")}, "A weights file is of one extractor"),
-        (["digits", "pixels"], {"protocol": "cmmd"}, "The protocol cmmd is of the extractor"),
+        (["digits", "pixels"], {"weights": Path("some.pth")}, "A weights file belongs to one extractor"),
+        (["digits", "pixels"], {"protocol": "cmmd"}, "The protocol cmmd uses the extractor"),
     ],
 )
 def test_what_is_not_several_extractors_is_refused(

@@ -448,5 +448,5 @@ def test_images_of_an_update_that_fails_are_not_taken_in() -> None:
 @pytest.mark.parametrize("state", [{}, {"extractor": ["digits", ""], "kept": {}}])
 def test_what_is_no_state_is_refused(state: dict[str, object]) -> None:
     """Another dictionary, such as a whole checkpoint, is refused without changing the Evaluator."""
-    with pytest.raises(UsageError, match=r"no state_dict\(\) of an Evaluator: it lacks .*labels, pixels"):
+    with pytest.raises(UsageError, match=r"not a state_dict\(\) of an Evaluator: it lacks .*labels, pixels"):
         _taken_in().load_state_dict(state)

@@ -26,7 +26,7 @@ _POSITIVE = click.IntRange(min=1)
 @click.option(
     "--variant", metavar="NAME", help="The generator.  [default: acgan; for tables a perceptron per class, r3gan's]"
 )
-@click.option("--preset", metavar="NAME", default="quick", show_default=True, help="Its recipe.")
+@click.option("--preset", metavar="NAME", default="quick", show_default=True, help="The generator's recipe.")
 @click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's; 300 for tables]")
 @click.option(
     "--set",
@@ -36,13 +36,18 @@ _POSITIVE = click.IntRange(min=1)
     help="lr=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
 )
 @click.option(
-    "--splits", type=click.IntRange(min=2), metavar="N", default=10, show_default=True, help="Draws of training rows."
+    "--splits",
+    type=click.IntRange(min=2),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="Random splits into training and held-out rows.",
 )
 @click.option(
     "--labels-per-class",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Train on N rows of each class.  [default: all that a split does not hold out, three quarters]",
+    help="Train on N rows of each class.  [default: all that a split does not hold out: three quarters]",
 )
 @click.option(
     "--held-out",
@@ -55,7 +60,7 @@ _POSITIVE = click.IntRange(min=1)
     metavar="N",
     default=1.0,
     show_default=True,
-    help="Fakes of each class for each real of it.",
+    help="Fakes per real of each class.",
 )
 @click.option(
     "--classifier",
@@ -68,7 +73,7 @@ _POSITIVE = click.IntRange(min=1)
     metavar="N",
     default=0,
     show_default=True,
-    help="Of splits, generators and classifiers.",
+    help="Seed of splits, generators and classifiers.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU.")
 def augment(

@@ -72,7 +72,7 @@ def _classifiers(text: str) -> list[str]:
         if name not in CLASSIFIERS:
             raise UsageError(f"Unknown classifier '{name}'; {did_you_mean(name, CLASSIFIERS)}")
     if not names:
-        raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
+        raise UsageError(f"No classifier was requested; choose from: {', '.join(CLASSIFIERS)}.")
     return names
 
 

@@ -1,4 +1,4 @@
-"""`ganeval compare`: which of several generators is better, and whether that can be told."""
+"""`ganeval compare`: which of several generators is better, and whether that can be decided."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME=RUN,RUN,...",
     help="Instead of A B: the training runs of a method, each a source, or a saved result (.json; then without REAL). "
-    "Once for every method.",
+    "Give it once per method.",
 )
 def compare(
     *,
@@ -54,7 +54,7 @@ def compare(
     """Which of several generators is significantly better.
 
     All are measured against REAL, which is read once. The error that its images cause is common to all and cancels in
-    the differences. P-values are corrected for the number of differences. CSV has the differences.
+    the differences. P-values are corrected for the number of differences. CSV output contains the differences.
 
     With --runs, methods are compared rather than models: the verdict says which method is better if both were trained
     again, and counts every run once.
@@ -63,7 +63,9 @@ def compare(
     if runs:
         check_one_setup(evaluation, "Runs are compared")
         if fakes:
-            raise UsageError(f"{fakes[0]} is beside --runs: give generators, or the runs of methods with --runs.")
+            raise UsageError(
+                f"{fakes[0]} is given together with --runs: give generators, or the runs of methods with --runs."
+            )
         output.check()
         report.check(output.path)
         methods = compare_methods(

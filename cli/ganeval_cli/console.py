@@ -86,7 +86,7 @@ def complain(text: str) -> None:
 
 
 def columns() -> int:
-    """Characters per line of the terminal; 80 where standard output is none, and COLUMNS where that is set."""
+    """Characters per line of the terminal; 80 if standard output is not a terminal, and COLUMNS if that is set."""
     return shutil.get_terminal_size().columns
 
 

@@ -30,7 +30,7 @@ _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
     default="1/1",
     show_default=True,
     metavar="I/N",
-    help="Of N shards, extract number I, from 1 to N; `ganeval merge` puts them together.",
+    help="Of N shards, extract number I, from 1 to N; `ganeval merge` merges them.",
 )
 def extract(
     *,
@@ -41,17 +41,17 @@ def extract(
     evaluation: EvaluationOptions,
     printing: OutputOptions,
 ) -> None:
-    """Keep the features of SOURCE, or of a shard of it.
+    """Save the features of SOURCE, or of one shard of it.
 
     Every command takes the file in place of SOURCE, as REAL or FAKE, and gives the same numbers. Programs that read
     statistics (pytorch-fid, clean-fid) take it, too. --metrics says which metrics the features are for.
 
-    A shard that is in the file already is not extracted again. An interrupted extraction goes on where it stopped.
+    A shard that is already in the file is not extracted again. An interrupted extraction goes on where it stopped.
     """
     check_one_setup(evaluation, "Features are extracted")
     asked = _SHARD.fullmatch(shard)
     if asked is None:
-        raise UsageError(f"--shard {shard} is no shard; write I/N, as in --shard 3/8.")
+        raise UsageError(f"--shard {shard} does not name a shard; write I/N, as in --shard 3/8.")
     check_specs(source)
     check_features_file(output)
     check_apart([output], [place_of(source)])

@@ -47,7 +47,7 @@ THRESHOLDS = click.Option(
     metavar="FILE",
     help="Tolerances, in TOML.  [default: the nearest gan-thresholds.toml, or pyproject.toml with tolerances]",
 )
-STRICT = click.Option(["--strict"], is_flag=True, help="Inconclusive exits with 4 instead of 0.")
+STRICT = click.Option(["--strict"], is_flag=True, help="Exit with 4 instead of 0 if inconclusive.")
 JUNIT = click.Option(["--junit"], type=_FILE, metavar="FILE", help="Also write JUnit XML to FILE.")
 
 
@@ -170,7 +170,7 @@ GATE = OptionGroup(
         click.Option(
             ["--check"],
             is_flag=True,
-            help="Hold the result to --thresholds and --baseline, with the exit codes of `ganeval check`.",
+            help="Check the result against --thresholds and --baseline, with the exit codes of `ganeval check`.",
         ),
         BASELINE,
         THRESHOLDS,

@@ -30,8 +30,8 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
 
     DIR is a folder of saved results, shown oldest first, or a training run, shown by its steps.
 
-    Results that were measured differently from the newest one are marked, and left out of the line of bars. The runs of
-    `ganeval train-and-score --seeds` are one line: their mean, its standard error, and their range.
+    Results that were measured differently from the newest one are marked, and left out of the bars below the table. The
+    runs of `ganeval train-and-score --seeds` are one line: their mean, its standard error, and their range.
     """
     with failures_exit_2():
         from ganeval.gate import read_history

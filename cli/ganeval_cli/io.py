@@ -63,7 +63,9 @@ def check_writable(path: Place | None) -> None:
         check_remote_output(path)
         return
     if str(path) == "-":
-        raise UsageError("'-' is no file; results are printed to standard output anyway, as JSON with --format json.")
+        raise UsageError(
+            "'-' is not a file; results are printed to standard output anyway, as JSON with --format json."
+        )
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; give the name of a file.")

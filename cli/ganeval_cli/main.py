@@ -120,7 +120,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="ganeval", message="%(prog)s %(version)s")
 def cli() -> None:
-    """How good is this image generator, and is that number one you can trust and compare?"""
+    """How good is this image generator, and can you trust and compare that number?"""
 
 
 def main() -> None:

@@ -13,11 +13,9 @@ from ganeval_cli.options import PRINTING, OutputOptions, command
 @click.option(
     "-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="The file to write, a path or a URL."
 )
-@click.option(
-    "--partial", is_flag=True, help="Allow missing shards: the file can be merged again, and not be evaluated."
-)
+@click.option("--partial", is_flag=True, help="Allow missing shards: the file can be merged again, but not evaluated.")
 def merge(*, parts: tuple[Place, ...], output: Place, partial: bool, printing: OutputOptions) -> None:
-    """Put the features of shards together.
+    """Merge the features of shards.
 
     PARTs are files of `ganeval extract --shard`, or of this command, in any order. They must be of one set, and
     extracted in the same way, without overlap. The result is the same to the last digit as that of one extraction of

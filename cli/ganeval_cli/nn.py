@@ -71,8 +71,8 @@ def nn(
 ) -> None:
     """Distance of FAKE to the nearest images of REAL.
 
-    The distances are compared with those between real images: fakes that are closer to a real image than that are
-    copies or near copies. The most suspicious fakes are listed; --format json and --output have the nearest reals of
+    The distances are compared with those between real images: fakes that are closer than that to a real image are
+    copies or near copies. The most suspicious fakes are listed; --format json and --output give the nearest reals of
     every fake. To compare pixels instead of features, use --extractor pixels:32.
     """
     check_png(grid)
@@ -92,7 +92,7 @@ def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOp
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """The distances of the fakes, and what they are beside."""
+    """The distances of the fakes, and those of reals to compare with."""
     yield "quantiles", ", ".join(f"{share} {four_digits(details[name])}" for share, name in SPREAD.items())
     if "ratio" in details:
         yield (

@@ -207,8 +207,8 @@ EVALUATION = OptionGroup(
             metavar="NAME",
             default=_DEFAULTS.protocol,
             show_default=True,
-            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares those of inception "
-            "(fid, is, kid, prdc, score).",
+            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares all protocols of "
+            "inception (fid, is, kid, prdc, score).",
         ),
         click.Option(
             ["--weights"], type=_EXISTING, metavar="FILE", help="A weights file instead of the published one."
@@ -244,7 +244,7 @@ EVALUATION = OptionGroup(
             ["--num-samples"],
             type=_POSITIVE,
             metavar="N",
-            help="Use a random subset of N images of each set. A live generator draws N, and REAL is then used whole.",
+            help="Use a random subset of N images of each set. A live generator draws N, and all of REAL is then used.",
         ),
         click.Option(
             ["--seed"],
@@ -259,15 +259,15 @@ EVALUATION = OptionGroup(
             type=click.Choice(ON_ERROR),
             default=_DEFAULTS.on_error,
             show_default=True,
-            help="At an unreadable image: fail, or skip it and report it (fails if there are many).",
+            help="For an unreadable image: fail, or skip it and report it (fails if there are many).",
         ),
         click.Option(
             ["--include"],
             multiple=True,
             metavar="GLOB",
-            help="Only files of this name in folders, archives and lists: '*.png', 'epoch_9/**'. Repeatable.",
+            help="Use only matching files of folders, archives and lists: '*.png', 'epoch_9/**'. Repeatable.",
         ),
-        click.Option(["--exclude"], multiple=True, metavar="GLOB", help="Not these files. Repeatable."),
+        click.Option(["--exclude"], multiple=True, metavar="GLOB", help="Leave out matching files. Repeatable."),
         click.Option(
             ["--value-range"],
             metavar="RANGE",
@@ -302,7 +302,10 @@ READING = OptionGroup(
     (
         *(one for one in EVALUATION.options if one.name in ("device", "workers", "seed", "on_error")),
         click.Option(
-            ["--num-samples"], type=_POSITIVE, metavar="N", help="Use a random subset of N pairs, the same of all sets."
+            ["--num-samples"],
+            type=_POSITIVE,
+            metavar="N",
+            help="Use a random subset of N pairs, the same for all sets.",
         ),
         *(one for one in EVALUATION.options if one.name in ("include", "exclude", "value_range")),
     ),

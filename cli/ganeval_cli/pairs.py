@@ -38,9 +38,9 @@ def pairs(
     """PSNR, SSIM, LPIPS and others, of pairs of images.
 
     Each image of FAKE is compared with the real image that belongs to it: by file name without the ending, or by
-    position where there are no names. The value of a
-    metric is its mean over pairs. With two or more FAKE the methods are compared on the same pairs. REAL and FAKE are
-    written as for `ganeval fid`; metrics that need pairs are in the list of `ganeval metrics`.
+    position if there are no names. The value of a metric is its mean over pairs. With two or more FAKE, methods are
+    compared on the same pairs. REAL and FAKE are written as for `ganeval fid`; `ganeval metrics` lists the metrics that
+    need pairs.
     """
     if len(set(fakes)) < len(fakes):
         raise UsageError("The same FAKE was given twice; a comparison needs different ones.")

@@ -52,7 +52,7 @@ def ppl(
     """How abruptly images change between latents (PPL).
 
     GENERATOR is ckpt:RUN, or py:FILE.py:NAME with the methods latent(n, rng) and generate(z, labels). Lower is
-    smoother. Numbers of different protocols have nothing in common, and the gate refuses to compare them.
+    smoother. Numbers of different protocols are not comparable, and the gate refuses to compare them.
     """
     with gate.exit_codes():
         opened = gate.open(writes=(output.path,), several=None)

@@ -56,23 +56,30 @@ class Drawing:
 _OPTIONS = (
     click.argument("run"),
     click.option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Of the latents."
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Seed of the latents.",
     ),
     click.option(
         "--weights",
         type=click.Choice(("average", "raw")),
         default="average",
         show_default=True,
-        help="The average over training, where the run kept one, or the weights as they were last.",
+        help="The average over training, if the run kept one, or the last weights.",
     ),
-    click.option(
-        "--truncation", type=float, metavar="T", help="No latent number beyond T; where they are drawn normally."
-    ),
+    click.option("--truncation", type=float, metavar="T", help="Truncate normal latents to [-T, T]."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
-    click.option("--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as captions]"),
+    click.option(
+        "--scale", type=_POSITIVE, help="Enlargement of each pixel in a grid.  [default: 2, or as wide as captions]"
+    ),
 )
-_GRID = click.option("-o", "--output", type=LocalPath(), required=True, metavar="FILE.png", help="Where to.")
-_LABEL = click.option("--label", metavar="CLASS", help="Of a conditional model, by name.")
+_GRID = click.option(
+    "-o", "--output", type=LocalPath(), required=True, metavar="FILE.png", help="The picture to write."
+)
+_LABEL = click.option("--label", metavar="CLASS", help="A class of a conditional model, by name.")
 
 
 def drawing(command: Command) -> Command:
@@ -105,29 +112,29 @@ def drawing(command: Command) -> Command:
     type=LocalPath(),
     required=True,
     metavar="PATH",
-    help="A .png for a grid, an .npz, a .txt for sequences, or else a folder for a PNG each.",
+    help="A .png for a grid, an .npz, a .txt for sequences, or else a folder of PNG files.",
 )
 @click.option(
     "--labels",
     metavar="CLASSES",
-    help="Of a conditional model, in turn: 3,1,4, or by name: cat,dog.  [default: all]",
+    help="Classes of a conditional model, in turn: 3,1,4, or by name: cat,dog.  [default: all]",
 )
-@click.option("--columns", type=_POSITIVE, help="Of a grid.  [default: 8, or one per class]")
+@click.option("--columns", type=_POSITIVE, help="Columns of a grid.  [default: 8, or one per class]")
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0, min_open=True),
     metavar="A",
-    help="Of sequences: factor of the logits, above 1 for likelier ones.  [default: 1]",
+    help="For sequences: factor of the logits; above 1, sequences are likelier.  [default: 1]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @drawing
 def sample(
     *, drawing: Drawing, count: int, labels: str | None, columns: int | None, alpha: float | None, quiet: bool
 ) -> None:
-    """Draw images, or sequences, of a trained RUN.
+    """Draw images, or sequences, from a trained RUN.
 
-    RUN is the folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint's file.
-    Image i of a seed is the same in a folder, in a grid, and under a metric (ckpt:RUN).
+    RUN is a folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint file.
+    Image i of a seed is the same in a folder, in a grid, and in a metric (ckpt:RUN).
     """
     if drawing.output.suffix.lower() == ".txt":
         _sample_sequences(drawing, count, alpha, images_only=(labels, columns, drawing.scale, drawing.truncation))
@@ -194,16 +201,16 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 
 
 def check_grid_options(output: Path, columns: int | None, scale: int | None) -> None:
-    """UsageError for options of a grid where the output is none."""
+    """UsageError for options of a grid if the output is not a grid."""
     if output.suffix.lower() != ".png" and (columns is not None or scale is not None):
-        raise UsageError(f"--columns and --scale are of a grid, a .png, and {output} is none; leave them out.")
+        raise UsageError(f"--columns and --scale apply to a grid (.png), and {output} is not one; leave them out.")
 
 
 def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, images_only: tuple[object, ...]) -> None:
     """Sequences in a text file; UsageError for options of images."""
     if any(option is not None for option in images_only):
         raise UsageError(
-            "--labels, --columns, --scale and --truncation are of images, and a .txt has sequences; leave them out."
+            "--labels, --columns, --scale and --truncation apply to images, and a .txt holds sequences; leave them out."
         )
     from reference_models import sample_sequences
 
@@ -226,5 +233,5 @@ def _words(text: str) -> list[str]:
     except csv.Error:
         words = []
     if not all(words) or not words:
-        raise UsageError(f"{text!r} is no list of classes; write their names, separated by commas, as in 3,1,4.")
+        raise UsageError(f"{text!r} is not a list of classes; write their names, separated by commas, as in 3,1,4.")
     return words

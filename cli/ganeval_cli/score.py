@@ -41,7 +41,10 @@ def fid(*, real: str, fake: str, options: MetricOptions, evaluation: EvaluationO
 @command(metric_option("is.shuffle_seed=null"), EVALUATION, OUTPUT, name="is")
 @click.argument("fake")
 @click.option(
-    "--splits", type=click.IntRange(min=1), metavar="N", help="Parts that are scored apart.  [default: the protocol's]"
+    "--splits",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Parts that are scored separately.  [default: the protocol's]",
 )
 def inception_score(
     *, fake: str, splits: int | None, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions

@@ -1,4 +1,4 @@
-"""A scored run on the screen: a table with the floor beside each score."""
+"""A scored run on the screen: a table with the floor next to each score."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -60,7 +60,7 @@ def _table(metrics: "Mapping[str, MetricResult]", beside: "Mapping[str, Evaluati
 
 
 def _classifier_text(scores: "Scores", metrics: "Mapping[str, MetricResult]") -> Iterator[str]:
-    """The metrics of a classifier beside those of its rivals, which have no others."""
+    """The metrics of a classifier next to those of its rivals, which have no others."""
     if not metrics:
         return
     rivals = {name: one for name, one in scores.rivals.items() if set(one) <= metrics.keys()}

@@ -22,15 +22,19 @@ if TYPE_CHECKING:
 # Shown beside the bar, where a line of the log has them.
 _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
-    click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every; or 'all'."),
-    click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
+    click.option(
+        "--metrics", metavar="NAMES", default="fid", show_default=True, help="Metrics of --score-every, or 'all'."
+    ),
+    click.option(
+        "--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Extractor of --score-every."
+    ),
     click.option(
         "--weights",
         type=LocalPath(exists=True),
         metavar="FILE",
-        help="Of that extractor, instead of the published ones.",
+        help="A weights file for that extractor instead of the published one.",
     ),
-    click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
+    click.option("--real", metavar="SOURCE", help="Reals to score against.  [default: the training images]"),
     click.option(
         "--num-samples",
         type=click.IntRange(2),
@@ -42,7 +46,7 @@ _SCORING = (
     click.option(
         "--held-out",
         metavar="SOURCE",
-        help="Reals never trained on, to notice overfitting.  [default: a data set's own test images]",
+        help="Reals not to train on, to detect overfitting.  [default: a data set's own test images]",
     ),
 )
 
@@ -55,7 +59,7 @@ def scoring(command: Command) -> Command:
 @click.command()
 @planning
 @click.option("-o", "--output", type=LocalPath(), metavar="RUN", help="A new folder for the run.")
-@click.option("--resume", type=LocalPath(), metavar="RUN", help="Go on with a run instead.")
+@click.option("--resume", type=LocalPath(), metavar="RUN", help="Continue this run instead.")
 @beside
 @scoring
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, no warnings.")
@@ -75,8 +79,8 @@ def train(
 ) -> None:
     """Train a reference GAN.
 
-    RUN gets its settings, its log, pictures of samples and checkpoints. After Ctrl-C, or anything else that stops it,
-    `--resume RUN` goes on, on a CPU bit for bit as if nothing had happened.
+    The folder RUN receives the settings, the log, pictures of samples and checkpoints. After Ctrl-C, or anything else
+    that stops it, `--resume RUN` goes on, on a CPU bit for bit as if nothing had happened.
     """
     find_extractor(extractor)
     from reference_models import check_data

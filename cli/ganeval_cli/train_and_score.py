@@ -1,4 +1,4 @@
-"""`ganeval train-and-score`: a GAN from nothing to numbers that mean something, in one command."""
+"""`ganeval train-and-score`: train a GAN and score it next to its noise floor, in one command."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,29 +32,29 @@ if TYPE_CHECKING:
     "--resume",
     type=LocalPath(),
     metavar="RUN",
-    help="Score a run instead; one that was stopped goes on to its end first.",
+    help="Score this run instead; a stopped one is first trained to its end.",
 )
 @click.option(
     "--extractor",
     metavar="NAME[:ARG]",
-    help="What scores images.  [default: that of the protocol, mostly inception; digits for digits]",
+    help="Extractor of the scores.  [default: that of the protocol, mostly inception; digits for digits]",
 )
-@click.option("--protocol", metavar="NAME", default=Settings().protocol, show_default=True, help="Of the scores.")
+@click.option(
+    "--protocol", metavar="NAME", default=Settings().protocol, show_default=True, help="Protocol of the scores."
+)
 @click.option(
     "--weights",
     type=LocalPath(exists=True),
     metavar="FILE",
-    help="Of the extractor, instead of the published ones.",
+    help="A weights file for the extractor instead of the published one.",
 )
 @click.option(
     "--num-samples",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Generated images to score.  [default: as many as the floor has]",
+    help="Generated images to score.  [default: the noise floor's number]",
 )
-@click.option(
-    "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
-)
+@click.option("--held-out", metavar="SOURCE", help="Reals not to train on.  [default: a data set's own test images]")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -82,11 +82,12 @@ def train_and_score(
 ) -> None:
     """Train a reference GAN and score it, live.
 
-    The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
-    neighbours.png (fakes beside the nearest images the model has seen) and result.json. What can be known to be
-    impossible is refused before anything is trained; --resume RUN scores a run again, with other options.
+    The table shows each score next to its noise floor: what real images score in the place of the fakes. RUN also
+    receives samples.png, neighbours.png (fakes next to their nearest training images) and result.json. Options that
+    cannot work are refused before training; --resume RUN scores a run again, with other options.
 
-    --seeds shows what another training of the same model would score; `ganeval compare --runs` compares two models so.
+    --seeds shows what another training of the same model would score; `ganeval compare --runs` compares methods in this
+    way.
     """
     _check_report(report)
     _check_seeds(seeds, wanted, resume)

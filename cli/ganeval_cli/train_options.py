@@ -1,4 +1,4 @@
-"""The options of a training: what is trained, and what is done beside it. None is checked with torch.
+"""The options of a training: what is trained, and what is done meanwhile. None is checked with torch.
 
 What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
 """
@@ -77,20 +77,23 @@ _PLANNING = (
     click.option(
         "--preset",
         metavar="NAME",
-        help="quick: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: quick]",
+        help="quick: in seconds; paper: as in the paper; others: see `ganeval variants NAME`.  [default: quick]",
     ),
     click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
     click.option(
-        "--epochs", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Instead: rounds of all images."
+        "--epochs",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="Instead of --steps: passes over all images.",
     ),
-    click.option("--batch", type=_POSITIVE, metavar="N", help="Images an update.  [default: the preset's]"),
+    click.option("--batch", type=_POSITIVE, metavar="N", help="Images per update.  [default: the preset's]"),
     click.option(
         "--resolution",
         type=_POSITIVE,
         metavar="N",
         help="Crop to squares and resize to N x N.  [default: the preset's]",
     ),
-    click.option("--channels", type=_POSITIVE, metavar="N", help="1 or 3.  [default: as the images are]"),
+    click.option("--channels", type=_POSITIVE, metavar="N", help="1 or 3.  [default: as in the images]"),
     click.option("--network", metavar="NAME", help="One of the variant's networks."),
     click.option("--ema", type=float, metavar="DECAY", help="Keep an average of the weights, and sample from it."),
     click.option("--flips/--no-flips", default=None, help="Mirror images at random."),
@@ -102,25 +105,41 @@ _PLANNING = (
         help="lr=1e-4, lr.generator=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
     ),
     click.option("--train-images", type=_POSITIVE, metavar="N", help="Train on a seeded random subset of N images."),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of all random numbers.  [default: 0]"
+    ),
     click.option("--device", help="cpu, cuda, cuda:1, ...; auto takes a GPU.  [default: auto]"),
     click.option("--precision", metavar="NAME", help="fp32 or bf16.  [default: fp32]"),
-    click.option("--accumulate", type=_POSITIVE, metavar="N", help="Work through a batch in N parts, to save memory."),
+    click.option("--accumulate", type=_POSITIVE, metavar="N", help="Compute each batch in N parts, to save memory."),
 )
 _BESIDE = (
     click.option(
         "--log-every", type=_POSITIVE, metavar="N", default=20, show_default=True, help="A log line every N steps."
     ),
     click.option(
-        "--sample-every", type=_OFTEN, metavar="N", default=500, show_default=True, help="A picture of samples every N."
+        "--sample-every",
+        type=_OFTEN,
+        metavar="N",
+        default=500,
+        show_default=True,
+        help="A picture of samples every N steps.",
     ),
     click.option(
-        "--save-every", type=_OFTEN, metavar="N", default=500, show_default=True, help="The last checkpoint every N."
+        "--save-every",
+        type=_OFTEN,
+        metavar="N",
+        default=500,
+        show_default=True,
+        help="Save the last checkpoint every N steps.",
     ),
-    click.option("--keep-every", type=_OFTEN, metavar="N", default=0, help="A checkpoint that stays every N."),
-    click.option("--score-every", type=_OFTEN, metavar="N", default=0, help="A score every N; the best is kept."),
     click.option(
-        "--stop-on", metavar="ALARMS", default="", help="Save and end at these alarms: collapse,divergence,..."
+        "--keep-every", type=_OFTEN, metavar="N", default=0, help="Keep a checkpoint of its own every N steps."
+    ),
+    click.option(
+        "--score-every", type=_OFTEN, metavar="N", default=0, help="A score every N steps; the best checkpoint is kept."
+    ),
+    click.option(
+        "--stop-on", metavar="ALARMS", default="", help="Save and stop at these alarms: collapse,divergence,..."
     ),
     click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events; needs ganeval[tensorboard]."),
 )
@@ -136,7 +155,7 @@ def planning(command: Command) -> Command:
         said = {name: rest.pop(name) for name in _PLANNED}
         given = {name: value for name, value in said.items() if value is not None} | parsed_settings(settings)
         if epochs is not None and "steps" in given:
-            raise UsageError("--steps and --epochs both say when to end; give one of them.")
+            raise UsageError("--steps and --epochs both set the length; give one of them.")
         command(wanted=Wanted(variant, epochs, given), **rest)
 
     return with_options(parsed, _PLANNING)
@@ -166,7 +185,7 @@ def parsed_settings(settings: tuple[str, ...]) -> dict[str, object]:
     for text in settings:
         name, equals, value = text.partition("=")
         if not (equals and name):
-            raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
+            raise UsageError(f"'{text}' is not a setting; write NAME=VALUE, as in loss=minimax.")
         known_as = name if _is_general(name) else f"settings.{name}"
         try:
             found[known_as] = parse_json(value, finite=False)

@@ -24,21 +24,28 @@ _POSITIVE = click.IntRange(min=1)
     metavar="PATH",
     help="A folder for a PNG per image, a .png for a grid of inputs and outputs, or an .npz.",
 )
-@click.option("--num-samples", type=_POSITIVE, metavar="N", help="Random images of INPUT.  [default: all]")
+@click.option("--num-samples", type=_POSITIVE, metavar="N", help="Translate N random images of INPUT.  [default: all]")
 @click.option("--tile", type=_POSITIVE, metavar="PIXELS", help="Translate larger images in overlapping tiles.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Of randomness."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Seed of random numbers.",
 )
 @click.option(
     "--weights",
     type=click.Choice(("average", "raw")),
     default="average",
     show_default=True,
-    help="The average over training, where the run kept one, or the last weights.",
+    help="The average over training, if the run kept one, or the last weights.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU.")
 @click.option("--columns", type=_POSITIVE, help="Pairs per row of a grid.  [default: 4]")
-@click.option("--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 1, more for small images]")
+@click.option(
+    "--scale", type=_POSITIVE, help="Enlargement of each pixel in a grid.  [default: 1, more for small images]"
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def translate(
     *,

@@ -24,12 +24,12 @@ from reference_models import (
 
 @command(FORMAT)
 @click.argument("variant", required=False)
-@click.option("--preset", metavar="NAME", help="Whose settings and layers.  [default: paper]")
-@click.option("--network", help="Another network of the same paper, where there is one.")
+@click.option("--preset", metavar="NAME", help="The preset to show.  [default: paper]")
+@click.option("--network", help="Another network of the same paper, if there is one.")
 def variants(*, variant: str | None, preset: str | None, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None and (preset is not None or network is not None):
-        raise UsageError("--preset and --network are of one variant; name it, as in `ganeval variants dcgan`.")
+        raise UsageError("--preset and --network apply to one variant; name it, as in `ganeval variants dcgan`.")
     preset = preset or "paper"
     if variant is None:
         out(

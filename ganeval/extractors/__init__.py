@@ -301,12 +301,12 @@ def register_extractor(name: str, opener: Entry | Callable[[Request], object]) -
 
     Args:
         name: As in ``extractor="name"`` or ``extractor="name:argument"``.
-        opener: Called with a `Request`, which has the argument, the protocol, weights, device and precision that were
-            asked for; gives what ``extractor=`` takes: an Extractor, a module or a callable. The first line of its
-            docstring is its title in listings. An `Entry` says more for these.
+        opener: Called with a `Request`, which holds the requested argument, protocol, weights, device and precision;
+            returns what ``extractor=`` takes: an Extractor, a module or a callable. The first line of its docstring is
+            its title in listings. An `Entry` describes it further.
 
     Raises:
-        UsageError: for a name that is taken or cannot be typed, and for what opens nothing.
+        UsageError: for a name that is taken or cannot be typed, and for an opener that cannot be called.
     """
     EXTRACTORS.register(name, opener)
 

@@ -70,7 +70,7 @@ class Encoder:
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
         """float32 [N, 3, size, size] => "features" [N, dimensions]."""
         if missing := outputs - self.outputs:
-            raise ExtractorError(f"{self.name} gives features alone, and cannot give {', '.join(sorted(missing))}.")
+            raise ExtractorError(f"{self.name} gives only features, and cannot give {', '.join(sorted(missing))}.")
         with autocast(self.device, self.precision):
             features = self._embed(inputs)
         return dict.fromkeys(outputs, features.float())
@@ -133,7 +133,7 @@ def read_config(folder: Path, name: str, *, package: str) -> dict[str, Any]:
         document = parse_json(read_text(folder / name))
     except (OSError, DocumentError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise WeightsError(f"{folder} is no folder of a model of {package}: its {name}: {reason}.") from error
+        raise WeightsError(f"{folder} is not a folder of a model of {package}: its {name}: {reason}.") from error
     if not isinstance(document, dict):
-        raise WeightsError(f"{folder} is no folder of a model of {package}: its {name} holds no object.")
+        raise WeightsError(f"{folder} is not a folder of a model of {package}: its {name} holds no JSON object.")
     return document

@@ -131,7 +131,7 @@ def extractor(
     size: int | None = None,
     value_range: str | None = None,
 ) -> Embedding:
-    """Say what a module or callable wants of images, for `extractor=`.
+    """Declare which images a module or callable expects, for `extractor=`.
 
     Args:
         function: Images [N, 3, H, W] on the device of the evaluation, as `value_range` says, to floats [N, D], or to a
@@ -140,7 +140,7 @@ def extractor(
         size: Every image is resized to size x size pixels (antialiased bicubic, rounded); None for the function's own
             attribute `size`, or else for images that share a size.
         value_range: None for the function's own attribute `value_range`, or else "uint8"; or "[0,1]", "[-1,1]" or
-            "[0,255]" for float32. What else it wants of pixels is its own first step, as in
+            "[0,255]" for float32. Any other preprocessing is part of the function, as in
             ``nn.Sequential(torchvision.transforms.Normalize(mean, std), network)``.
 
     Returns:

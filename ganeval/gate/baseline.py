@@ -57,7 +57,7 @@ def read_result(path: Path) -> SavedResult:
 
 
 def read_document(path: Path) -> Any:
-    """The value of a JSON file; ResultError where the file is missing, or is none, or is damaged."""
+    """The value of a JSON file; ResultError if the file is missing, not JSON, or damaged."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -68,7 +68,7 @@ def read_document(path: Path) -> Any:
 
 
 def saved_from(document: Any, *, name: str) -> SavedResult:
-    """A saved result from its document; ResultError for what is none, and for what no measurement gives."""
+    """A saved result from its document; ResultError if it is not a result, or holds what no measurement gives."""
     if isinstance(document, dict) and "generators" in document:
         raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
     if isinstance(document, dict) and "methods" in document:

@@ -208,7 +208,7 @@ def _check_possible(
         raise UsageError(f"{where} compares with a baseline ({tolerance}), and there is none; give --baseline.")
     for side, one in held.items():
         if not (math.isfinite(one.value) and math.isfinite(one.standard_error or 0.0)):
-            raise ResultError(f"The {side}'s {metric} is {one.value} ± {one.standard_error}, which nothing can judge.")
+            raise ResultError(f"The {side}'s {metric} is {one.value} ± {one.standard_error}, which cannot be judged.")
 
 
 def _judge(metric: str, tolerance: Tolerance, result: Evaluation, baseline: Evaluation | None) -> MetricCheck:

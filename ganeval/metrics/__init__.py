@@ -298,6 +298,6 @@ def register_pair_metric(
     if row.direction not in get_args(Direction) or (row.direction == "closer") != (row.ideal is not None):
         raise UsageError(
             f"The metric '{name}' has the direction '{row.direction}' and the ideal {row.ideal}; the direction is one "
-            f"of {', '.join(get_args(Direction))}, and 'closer' alone has an ideal."
+            f"of {', '.join(get_args(Direction))}, and only 'closer' has an ideal."
         )
     PAIR_METRICS.register(name, row)

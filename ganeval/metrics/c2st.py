@@ -157,7 +157,7 @@ def balance_notes(real: int, fake: int) -> tuple[str, ...]:
     if real == fake:
         return ()
     name, count = ("reals", real) if real > fake else ("fakes", fake)
-    return (f"Of the {count} {name}, {min(real, fake)} drawn at random were used: equally many as of the other set.",)
+    return (f"Of the {count} {name}, {min(real, fake)} drawn at random were used: as many as in the other set.",)
 
 
 def accuracy_error(shares: Sequence[float], count: int) -> float:

@@ -103,7 +103,7 @@ def _kernel(sigma: float, first: Tensor, second: Tensor) -> Tensor:
 
 
 CMMD = Metric(
-    title="CMMD: maximum mean discrepancy of unit rows with a Gaussian kernel",
+    title="CMMD: maximum mean discrepancy of unit-length features with a Gaussian kernel",
     compute=cmmd,
     real="features",
     fake="features",

@@ -54,7 +54,7 @@ def as_metric(
         raise UsageError(
             f"The metric '{name}' looks at {metric.real} and {metric.fake}, in the direction '{metric.direction}', "
             f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
-            f"{', '.join(directions)}, and 'closer' alone has an ideal."
+            f"{', '.join(directions)}, and only 'closer' has an ideal."
         )
     # The defaults are those of the wrapper: an object with __call__ may not be hashable.
     found = replace(metric, compute=_checked(name, metric.compute))
@@ -181,7 +181,7 @@ def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
 
 
 def _of_numbers(found: Estimate) -> Estimate:
-    """The same with Python's numbers, which a result can hold; MetricError for what are no numbers."""
+    """The same with Python's numbers, which a result can hold; MetricError for values that are not numbers."""
     # A single note, instead of a tuple with one, would be taken apart into letters.
     notes: object = found.notes
     notes = (notes,) if isinstance(notes, str) else found.notes
@@ -212,4 +212,4 @@ def _estimate(found: object) -> Estimate:
         raise MetricError(
             f"The function returned {value} for these sets; a metric that is undefined says why in a MetricError."
         )
-    return Estimate(value, None, None, "as the function gives it; it tells no standard error")
+    return Estimate(value, None, None, "as the function gives it; it gives no standard error")

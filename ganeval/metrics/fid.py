@@ -273,7 +273,7 @@ def _notes(sides: Sequence[FrechetSide]) -> tuple[str, ...]:
     if count > dimensions:
         note = (
             f"{count} images for {dimensions} dimensions: FID is biased upwards; "
-            "compare only FIDs of equally many images."
+            "compare FIDs only at equal numbers of images."
         )
     else:
         note = (

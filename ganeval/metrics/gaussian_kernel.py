@@ -76,7 +76,7 @@ def bandwidth(real: Tensor, fake: Tensor, sigma: float | None, metric: str) -> B
 
 
 def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: float = NEAREST) -> None:
-    """MetricError for a bandwidth that is no number above 0, or far from all distances within and between the sets.
+    """MetricError for a bandwidth that is not above 0, or far from all distances within and between the sets.
 
     nearest: the distances, in bandwidths, up to which the metric cannot tell images apart.
     """
@@ -93,7 +93,7 @@ def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: f
         raise MetricError(
             f"The bandwidth sigma of {metric} is {sigma:g}, and the distance between two images about "
             f"{float(distances.square().mean().sqrt()) * scale:.3g}: "
-            + ("no two images are similar" if least > FARTHEST else "all images are as good as equal")
+            + ("no two images are similar" if least > FARTHEST else "all images are practically equal")
             + " to float64, whatever they show. Set the option sigma to a number of the size of that distance."
         )
 

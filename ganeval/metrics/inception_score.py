@@ -128,7 +128,7 @@ def _notes(count: int, splits: int, classes: int) -> tuple[str, ...]:
         return ()
     return (
         f"{count // splits} images per split for {classes} classes: the score is biased downwards; "
-        "compare it only with scores of equally many images.",
+        "compare it only with scores of the same number of images.",
     )
 
 

@@ -45,7 +45,7 @@ def find_rows(wanted: Sequence[str | AnyRow | Callable[..., object]], table: Reg
             raise UsageError(f"Two of the metrics are called '{name}', and results are by name: rename one function.")
         found[name] = row
     if not found:
-        raise UsageError(f"No metric was asked for; choose from: {', '.join(table)}.")
+        raise UsageError(f"No metric was requested; choose from: {', '.join(table)}.")
     return found
 
 
@@ -71,7 +71,7 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
             return names[0], table[names[0]]
         other: Registry[Any] = METRICS if table is PAIR_METRICS else PAIR_METRICS
         if any(inspect.unwrap(row.compute) is compute for row in other.usable().values()):
-            raise UsageError(f"{name}() is no metric of this kind; {_hint(name, table)}")
+            raise UsageError(f"{name}() is not a metric of this kind; {_hint(name, table)}")
         if (getattr(compute, "__module__", None) or "").startswith("ganeval.metrics."):
             _check_for_evaluations(name, table, other)
     if not name.isidentifier() or name in table:
@@ -90,7 +90,7 @@ def _check_for_evaluations(name: str, table: Registry[AnyRow], other: Registry[A
         raise UsageError(f"{name}() is for direct calls: write one or more of {members} in its place.")
     strangers = [known for known, row in other.usable().items() if name in (known, row.family)]
     if strangers:
-        raise UsageError(f"{name}() is no metric of this kind; {_hint(strangers[0], table)}")
+        raise UsageError(f"{name}() is not a metric of this kind; {_hint(strangers[0], table)}")
 
 
 def _hint(name: str, table: Registry[AnyRow]) -> str:

@@ -128,7 +128,7 @@ def _notes(n: int, m: int) -> tuple[str, ...]:
     if n == m:
         return ()
     larger, count, total = ("real", m, n) if n > m else ("fake", n, m)
-    return (f"MIND pairs equally many images of both sets: {count} of the {total} {larger} images were drawn.",)
+    return (f"MIND pairs equal numbers of images of both sets: {count} of the {total} {larger} images were drawn.",)
 
 
 MIND = Metric(

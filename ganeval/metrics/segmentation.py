@@ -141,7 +141,9 @@ def _iou(confusion: Tensor) -> float:
 def _counted(confusion: Tensor) -> Tensor:
     """The same; MetricError if it is empty."""
     if not confusion.any():
-        raise MetricError("No pixel counts: all of them have the class that is ignored, in all pairs or all but a few.")
+        raise MetricError(
+            "No pixel is counted: all of them have the class that is ignored, in all pairs or all but a few."
+        )
     return confusion
 
 

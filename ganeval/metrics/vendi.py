@@ -181,7 +181,7 @@ def few_images(value: float, count: int) -> tuple[str, ...]:
         return ()
     return (
         f"{count} images for an effective number of {value:.0f}: the score is limited by the number of images; "
-        "compare it only with scores of equally many.",
+        "compare it only with scores of the same number of images.",
     )
 
 

@@ -233,13 +233,13 @@ def read_report_data(path: Path) -> ReportData:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise ResultError(f"{path} is no archive of report data: it holds more than {MAX_BYTES} bytes.")
+                raise ResultError(f"{path} is not an archive of report data: it holds more than {MAX_BYTES} bytes.")
             members = {member.filename: archive.read(member) for member in archive.infolist()}
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     # What is encrypted, cut short or packed by unknown means.
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        raise ResultError(f"{path} is damaged, or no archive of report data ({error}).") from error
+        raise ResultError(f"{path} is damaged, or is not an archive of report data ({error}).") from error
     return _report_data(members, str(path))
 
 
@@ -249,7 +249,7 @@ def _report_data(members: Mapping[str, bytes], name: str) -> ReportData:
     except DocumentError as error:
         raise ResultError(f"{name} is damaged: its {DOCUMENT} {error}") from error
     if not isinstance(document, dict) or "schema" not in document:
-        raise ResultError(f"{name} is no archive of report data: it has no {DOCUMENT} with a schema.")
+        raise ResultError(f"{name} is not an archive of report data: it has no {DOCUMENT} with a schema.")
     if document["schema"] != SCHEMA:
         raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
     try:
@@ -281,14 +281,14 @@ def _check_keys(data: ReportData) -> None:
     if any(mode.side not in ("real", "fake") for mode in (*data.modes, *data.common_modes)):
         raise ValueError("a mode is of neither set")
     if any(len(pair.reals) != len(pair.distances) for pair in data.pairs):
-        raise ValueError("a pair has not as many distances as reals")
+        raise ValueError("a pair does not have as many distances as reals")
     if data.examples and any(len(row) != len(data.examples.headings) for row in data.examples.rows):
-        raise ValueError("a row of examples has not as many images as there are headings")
+        raise ValueError("a row of examples does not have as many images as there are headings")
     histogram, curve = data.distances, data.trade_off
     if histogram and not len(histogram.edges) - 1 == len(histogram.real) == len(histogram.fake):
         raise ValueError("a histogram's edges do not fit its counts")
     if curve and len(curve.precision) != len(curve.recall):
-        raise ValueError("a curve has not as many precisions as recalls")
+        raise ValueError("a curve does not have as many precisions as recalls")
 
 
 def _shown(data: ReportData) -> Iterator[str]:
@@ -322,12 +322,12 @@ def _build(kind: Any, value: Any) -> Any:
         return float(value)
     if kind is not float and type(value) is kind:
         return value
-    raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
+    raise TypeError(f"{str(value)[:40]!r} is not of type {kind.__name__}")
 
 
 def _tuple(inner: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise TypeError(f"{str(value)[:40]!r} is no list")
+        raise TypeError(f"{str(value)[:40]!r} is not a list")
     if inner[-1] is Ellipsis:
         return tuple(_build(inner[0], each) for each in value)
     return tuple(_build(one, each) for one, each in zip(inner, value, strict=True))
@@ -335,5 +335,5 @@ def _tuple(inner: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
 
 def _dict(value: Any) -> dict[Any, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{str(value)[:40]!r} is no object")
+        raise TypeError(f"{str(value)[:40]!r} is not an object")
     return value

@@ -1,6 +1,6 @@
 """A history as a figure: values with their 95% intervals, and apart from them those that may not be compared.
 
-Where an entry stands for several training runs, each of them is a dot beside their mean.
+Where an entry stands for several training runs, each of them is a dot next to their mean.
 """
 
 from importlib.util import find_spec

@@ -72,7 +72,7 @@ class ReportInputs:
         strangers = [] if self.extractors is None else [one for one in names if one not in self.extractors.evaluations]
         if strangers:
             raise UsageError(
-                f"{strangers[0]} cannot stand beside results of several extractors; make a page of it alone."
+                f"{strangers[0]} cannot be shown next to results of several extractors; make a separate page of it."
             )
         for subject in self.subjects if self.floor is not None else ():
             _check_floor(self.floor, subject)
@@ -101,7 +101,7 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
         for one in measured_otherwise(subject.evaluation.metrics[name], floor.metrics[name]):
             raise UsageError(
                 f"{name} of the floor was measured with {one.field} {one.baseline}, and of {subject.name} with "
-                f"{one.result}: they cannot stand side by side. {_AS_THE_RESULTS}"
+                f"{one.result}: they cannot be shown side by side. {_AS_THE_RESULTS}"
             )
 
 
@@ -117,7 +117,7 @@ def read_inputs(
 
     Args:
         paths: JSON files of results, and of one comparison at most: of generators, of methods, or by several
-            extractors, which no other result can stand beside.
+            extractors, which cannot be shown with any other result.
         floor: File of a noise floor, which is shown next to the values.
         baseline: File of a result that every result is checked against.
         thresholds: File of the tolerances of that check; None for those that `find_thresholds` finds from the current
@@ -129,8 +129,8 @@ def read_inputs(
 
     Raises:
         ResultError: A file cannot be read or is damaged.
-        UsageError: A result is given twice, there are two comparisons, the floor is none or was measured differently,
-            or a tolerance cannot be checked.
+        UsageError: A result is given twice, there are two comparisons, the floor is not a noise floor or was measured
+            differently, or a tolerance cannot be checked.
     """
     inputs = replace(
         _read_results([Path(path) for path in paths]),
@@ -222,7 +222,7 @@ def read_floor(path: Path) -> Evaluation:
     if not found.is_noise_floor:
         fake = found.provenance.get("fake") or {}
         raise UsageError(
-            f"{path} is no noise floor: it has the scores of {fake.get('name', 'images')}. "
+            f"{path} is not a noise floor: it has the scores of {fake.get('name', 'images')}. "
             "`ganeval noise-floor REAL -o FILE` measures one."
         )
     return found

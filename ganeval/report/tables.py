@@ -1,4 +1,4 @@
-"""The tables of a report: values beside their floor, differences, verdicts, and how everything was measured."""
+"""The tables of a report: values next to their floor, differences, verdicts, and how everything was measured."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

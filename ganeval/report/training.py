@@ -80,7 +80,7 @@ def read_run(path: Path) -> TrainingLog:
         raise ResultError(f"{log} {error}") from error
     rows = list(_rows(lines, log))
     if not rows:
-        raise ResultError(f"{log} holds no line of a training's log.")
+        raise ResultError(f"{log} holds no line of a training log.")
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -101,7 +101,7 @@ def _rows(lines: Sequence[str], log: Path) -> Iterator[dict[str, Any]]:
                 return
             raise ResultError(f"{log}, line {number}, {error}") from error
         if not isinstance(row, dict) or not _is_number(row.get("step")):
-            raise ResultError(f"{log}, line {number}, is no line of a training's log: it has no number 'step'.")
+            raise ResultError(f"{log}, line {number}, is not a line of a training log: it has no number 'step'.")
         yield row
 
 

@@ -65,7 +65,7 @@ def trade_off(real: ImageSet, fake: ImageSet, *, seed: int) -> TradeOff:
 
 
 def distances(pairs: NearestPairs) -> Histogram:
-    """Distances of fakes to the nearest real beside those of reals to their nearest other, in shared bars."""
+    """Distances of fakes to the nearest real, next to those of reals to their nearest other, in shared bins."""
     real, fake = pairs.own[:, 0].cpu().numpy(), pairs.distances[:, 0].cpu().numpy()
     # A few strays would press all others into one bar: what is further than 99.5% of either is counted in the last.
     end = max(float(np.quantile(side, 0.995)) for side in (real, fake))

@@ -293,7 +293,7 @@ def register_source(scheme: str, opener: Opener) -> None:
 
     Args:
         scheme: As in "scheme:rest".
-        opener: Called with what stands after the colon; gives any object that `open_source` takes.
+        opener: Called with the text after the colon; returns any object that `open_source` takes.
 
     Raises:
         UsageError: for a scheme that is taken or cannot be typed, and for what cannot be called.

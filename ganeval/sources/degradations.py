@@ -39,7 +39,7 @@ class Degraded:
     transform: Transform
 
     def applied(self, source: Source) -> TransformedSource:
-        """The source `of` once it is open, degraded; UsageError for features, which are no images."""
+        """The source `of` once it is open, degraded; UsageError for features, which are not images."""
         if isinstance(source, WithoutImages):
             raise UsageError(f"{self.spec}: {source.name} holds features, and only images can be changed.")
         return TransformedSource(source, self.transform, name=self.spec)

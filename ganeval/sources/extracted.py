@@ -120,9 +120,7 @@ class PartHeader:
         """The header in a text; SourceError for a newer one, and what damage raises."""
         kept = parse_json(text)
         if int(kept["schema"]) > SCHEMA:
-            raise SourceError(
-                f"{path} is of schema {kept['schema']}, and this ganeval reads up to {SCHEMA}; update it."
-            )
+            raise SourceError(f"{path} has schema {kept['schema']}, and this ganeval reads up to {SCHEMA}; update it.")
         ranges = tuple((int(start), int(stop)) for start, stop in kept["ranges"])
         return cls(dict(kept["shared"]), kept["name"], ranges, ReadReport.from_dict(kept["report"]), kept["stamp"])
 

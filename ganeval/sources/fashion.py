@@ -46,7 +46,7 @@ def _read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     start = 4 + 4 * axes
     shape = [int.from_bytes(data[place : place + 4], "big") for place in range(4, start, 4)]
     if data[:4] != bytes((0, 0, _UINT8, axes)) or len(data) != start + math.prod(shape):
-        raise _damaged(path, f"it is no idx file of {axes} axes, or is cut off")
+        raise _damaged(path, f"it is not an idx file of {axes} axes, or is cut off")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 

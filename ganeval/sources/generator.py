@@ -182,7 +182,7 @@ class GeneratorSource:
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
-            raise UsageError(f"{self.name} knows no classes, so none can be asked for; leave them out.")
+            raise UsageError(f"{self.name} has no classes, so none can be requested; leave them out.")
         wrong = [one for one in classes if not 0 <= one < self._classes]
         if wrong or not classes:
             found = f"found {wrong[0]}" if wrong else "found none"

@@ -167,7 +167,7 @@ def choose(total: int, num_samples: int | None, seed: int, *, name: str) -> Sequ
     if not isinstance(num_samples, SupportsIndex) or num_samples < 1:
         raise UsageError(f"num_samples is {num_samples!r}; it must be 1 or more, a whole number.")
     if num_samples > total:
-        raise SourceError(f"{name}: {num_samples} images were asked for, but there are only {total}.")
+        raise SourceError(f"{name}: {num_samples} images were requested, but there are only {total}.")
     chosen: list[int] = np.sort(np.random.RandomState(seed).permutation(total)[:num_samples]).tolist()
     return chosen
 

@@ -93,7 +93,7 @@ def _parted(scheme: str, rest: str, check: Callable[[str], None]) -> tuple[str, 
         ways = redacted(" or ".join(f"'{one}' and '{other}'" for one, other in good))
         raise UsageError(f"'{scheme}:{redacted(rest)}' can be read in {len(good)} ways, {ways}; rename one of them.")
     tried = " ".join(redacted(f"As '{one}' and '{other}': {problems[one, other]}") for one, other in parted)
-    raise UsageError(f"'{scheme}:{redacted(rest)}': none of its {len(parted)} commas parts two sources. {tried}")
+    raise UsageError(f"'{scheme}:{redacted(rest)}': none of its {len(parted)} commas separates two sources. {tried}")
 
 
 def _problems(sides: tuple[str, str], check: Callable[[str], None]) -> Iterator[str]:

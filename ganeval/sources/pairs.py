@@ -22,15 +22,15 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What a model that translates images learns from.
+    """Pairs of images, or two unpaired sets, that a model translates between.
 
     Attributes:
         name: As the user wrote it.
         inputs: What the model is given.
-        targets: What it is to give.
+        targets: What it should return.
         aligned: Whether image i of the targets belongs to image i of the inputs. If so, both have the same count, and
-            the sides of every target are those of its input times one whole number, or the reverse: an image for which
-            that does not hold is a SourceError once both of its pair have been read.
+            the sides of every target are those of its input times one whole number, or the reverse: a pair for which
+            that does not hold raises a SourceError once both of its images have been read.
     """
 
     name: str
@@ -61,7 +61,7 @@ def open_pairs(
               and for the folders that all files of a side are in;
             - "pairs:FOLDER": files (of any source) with the input in the left half and the target in the right one;
               "pairs:FOLDER,reversed": the other way round;
-            - "unpaired:A,B": two sets (any sources), which need not have equally many images;
+            - "unpaired:A,B": two sets (any sources), whose numbers of images may differ;
             - a degradation, "lowres:SOURCE,4" and the like: the input is the degraded image, the target the original.
         num_samples: Number of pairs to take, the same random subset on both sides; of each of two unpaired sets, the
             number of its images. None takes all.
@@ -167,7 +167,7 @@ def _matched(name: str, inputs: Source, targets: Source, *, num_samples: int | N
 
 
 def _file_names(name: str, source: Source) -> Sequence[str]:
-    """The names of a source's files; UsageError if its images are no files."""
+    """The names of a source's files; UsageError if its images are not files."""
     files = source.file_names if isinstance(source, Named) else None
     if files is None:
         raise UsageError(
@@ -218,7 +218,7 @@ def _factor(inputs: Size, targets: Size) -> tuple[int, int] | None:
 def _no_pairs(spec: object) -> UsageError:
     shown = f"'{spec}'" if isinstance(spec, str | Path) else f"An object of type {type(spec).__name__}"
     return UsageError(
-        f"{shown} is no pairs of images; write {FORMS['pairs']}; {FORMS['unpaired']}, for sets that belong together as "
-        "wholes; or a degradation, whose input is the degraded image and whose target is the original: "
+        f"{shown} does not name pairs of images; write {FORMS['pairs']}; {FORMS['unpaired']}, for unpaired "
+        "sets; or a degradation, whose input is the degraded image and whose target is the original: "
         f"{', '.join(f'{scheme}:SOURCE' for scheme in DEGRADATIONS)}."
     )

@@ -83,7 +83,7 @@ def _open_folder(path: Place, select: FileFilter) -> Items:
 
 
 def open_parquet(rest: str) -> TableItems:
-    """The tables at `PLACE[?image=COLUMN&label=COLUMN]`; UsageError for what is no table, or an unknown option."""
+    """The tables at `PLACE[?image=COLUMN&label=COLUMN]`; UsageError for anything else, or an unknown option."""
     before, asked = split_options("parquet", rest, _COLUMNS)
     where = place_of(before)
     return open_tables(_tables_at(where, before), where=str(where), **asked)
@@ -103,7 +103,9 @@ def _tables_at(place: Place, text: str) -> Sequence[Place]:
         raise missing(place)
     tables = find_tables(place) if place.is_dir() else [place] if place.name.lower().endswith(TABLES) else None
     if tables is None:
-        raise UsageError(f"{place} is not a table, nor a folder of tables alone; they end in {', '.join(TABLES)}.")
+        raise UsageError(
+            f"{place} is neither a table nor a folder that holds only tables; they end in {', '.join(TABLES)}."
+        )
     return tables
 
 
@@ -123,7 +125,7 @@ def _open_file(path: Place, select: FileFilter, value_range: str | None) -> Item
         return FolderItems(path.parent, [path.name])
     refuse_pickle(path)
     raise UsageError(
-        f"{path} is a file of no known kind; images come from a folder, an image, .zip, .tar, .tar.gz, .npz, .npy, "
+        f"{path} is not a file of a known kind; images come from a folder, an image, .zip, .tar, .tar.gz, .npz, .npy, "
         ".parquet, .arrow, .feather, or a list of files in .txt or .csv "
         "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
     )

@@ -180,7 +180,7 @@ def _check_operations(data: bytes, path: Place) -> bool:
             if operation.name in _MEMO and isinstance(argument, int) and argument > operations:
                 raise SourceError(f"{path} is damaged: it calls a value number {argument} after {operations} values.")
     except ValueError as error:
-        raise SourceError(f"{path} is no pickle, or damaged: {printable(str(error))}.") from error
+        raise SourceError(f"{path} is not a pickle, or is damaged: {printable(str(error))}.") from error
     return False
 
 

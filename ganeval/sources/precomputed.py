@@ -64,7 +64,7 @@ class WithoutImages:
 
 
 class Features(WithoutImages):
-    """Features of N images, given in place of the images, for every metric that needs nothing else.
+    """Features of N images, given in place of the images, for every metric that needs only features.
 
     Args:
         array: A tensor or array [N, D] of finite numbers; float16 and bfloat16 become float32, integers float64.
@@ -103,7 +103,7 @@ class Features(WithoutImages):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What the classes are called, where that is not just their number."""
+        """Names of the classes, unless these are just numbers."""
         return self._labelling.class_names
 
     def subset(self, num_samples: int | None, *, seed: int) -> "Features":

@@ -58,7 +58,7 @@ def load_script(rest: str) -> ScriptGenerator:
     z = options.get("z", getattr(module, "z_dim", None))
     value_range = options.get("range", getattr(module, "value_range", None))
     if z is None or value_range is None:
-        raise UsageError(f"script:{rest}: the size of z and the range of the images must be said, as in {_EXAMPLE}.")
+        raise UsageError(f"script:{rest}: the size of z and the range of the images must be given, as in {_EXAMPLE}.")
     classes = options.get("classes", getattr(module, "num_classes", None))
     try:
         z_shape = tuple(int(size) for size in str(z).split("x"))

@@ -272,5 +272,5 @@ def _own(
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error
     if schema > SCHEMA:
-        raise SourceError(f"{path} is of schema {schema}, and this ganeval reads up to {SCHEMA}; update ganeval.")
+        raise SourceError(f"{path} has schema {schema}, and this ganeval reads up to {SCHEMA}; update ganeval.")
     return count, ddof, measured

@@ -44,7 +44,7 @@ class Oracle:
         """An oracle's spec, parsed; SourceError for one that is not of the form, or has impossible numbers."""
         words = spec.removeprefix(SCHEME).split(",")
         if not 3 <= len(words) <= 5 or not all(word.strip().isdecimal() for word in words):
-            raise SourceError(f"{spec} is no oracle; write {_FORM}.")
+            raise SourceError(f"{spec} is not an oracle; write {_FORM}.")
         found = cls(*map(int, words))
         if found.vocabulary < 2 or min(found.length, found.count) < 1:
             raise SourceError(

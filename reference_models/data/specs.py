@@ -10,7 +10,7 @@ from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
 
 NUMBERS, WORDS, CHARACTERS = "tokens:", "text:", "characters:"
-NO_SEQUENCES = "no source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
+NO_SEQUENCES = "not a source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
 SEQUENCES = (oracle.SCHEME, NUMBERS, WORDS, CHARACTERS)
 
 
@@ -30,7 +30,7 @@ def is_sequences(spec: str) -> bool:
 
 
 def check_data(spec: str) -> None:
-    """Raise what reading training data would raise for a spec that cannot be used, without opening it or loading torch.
+    """Raise the error that reading training data would raise for an unusable spec, without opening it or loading torch.
 
     Args:
         spec: A source of images, as for `ganeval.sources.check_spec`, or of sequences: tokens:FILE, text:FILE,

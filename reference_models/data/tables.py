@@ -44,7 +44,7 @@ def is_table(spec: str) -> bool:
 def load_table(spec: str) -> Table:
     """Read a table.
 
-    Raises UsageError for a spec that is none, and SourceError for a file that cannot be read, with line and column.
+    Raises UsageError for a spec of another form, and SourceError for a file that cannot be read, with line and column.
     """
     rest = spec.removeprefix(SCHEME)
     if rest == EMBEDDED:
@@ -103,7 +103,7 @@ def _file(path: Path, label: str) -> Table:
 
 
 def _label_column(path: Path, columns: Sequence[str], label: str) -> int:
-    """The place of the label column; SourceError for columns that cannot be told apart, or without features."""
+    """The place of the label column; SourceError for columns of equal names, or without features."""
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise SourceError(f"Line 1 of {path} names two columns '{printable(twice)}'; rename one of them.")

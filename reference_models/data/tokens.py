@@ -82,7 +82,7 @@ def load_tokens(
 
     known: the vocabulary and length that the sequences must have, as of held-out ones; None to take theirs.
     num_samples: a random subset, which the seed determines; None for all.
-    Raises UsageError for a spec that is none, SourceError for a file that cannot be read, with the line.
+    Raises UsageError for a spec of another form, SourceError for a file that cannot be read, with the line.
     """
     if not is_sequences(spec):
         raise UsageError(f"'{spec}' is {NO_SEQUENCES}")
@@ -164,7 +164,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _check_numbers(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """SourceError for a word that is no token."""
+    """SourceError for a word that is not a token."""
     for number, words in lines:
         wrong = next((word for word in words if not (word.isascii() and word.isdecimal())), None)
         if wrong is not None:

@@ -108,7 +108,7 @@ def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
         ) from error
     # A file that is not a checkpoint can make torch.load fail in any of these ways.
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path} is no checkpoint of ganeval ({str(error).splitlines()[0]}).") from error
+        raise CheckpointError(f"{path} is not a checkpoint of ganeval ({str(error).splitlines()[0]}).") from error
     return _checked(document, path, variant)
 
 
@@ -119,7 +119,7 @@ def _check_whole(path: Path) -> None:
             bad = archive.testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise CheckpointError(
-            f"{path} is damaged, or is no checkpoint ({error}). Use another one of the run."
+            f"{path} is damaged, or is not a checkpoint ({error}). Use another one of the run."
         ) from error
     if bad is not None:
         raise CheckpointError(f"{path} is damaged: its part {bad} is not what was written. Use another one of the run.")
@@ -196,11 +196,12 @@ def find_checkpoint(run: Path, which: str = "last") -> Path:
     seeds = runs_of_seeds(run)
     if seeds and not folder.is_dir():
         raise UsageError(
-            f"{run} is no run, but holds runs of several seeds ({', '.join(seeds)}); name one, as in {run / seeds[0]}."
+            f"{run} is not a run, but holds runs of several seeds ({', '.join(seeds)}); name one, as in "
+            f"{run / seeds[0]}."
         )
     if not folder.is_dir():
         raise UsageError(
-            f"{run} is no run: it has no folder of checkpoints. Name a folder that `ganeval train --variant NAME -o "
+            f"{run} is not a run: it has no folder of checkpoints. Name a folder that `ganeval train --variant NAME -o "
             "RUN` made, or a checkpoint's file."
         )
     name = f"step-{int(which):08d}" if which.isdecimal() else which

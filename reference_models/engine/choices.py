@@ -80,13 +80,13 @@ def with_own_numbers(choices: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_length(choices: Mapping[str, object] | None, epochs: object) -> None:
-    """UsageError if both a number of steps and one of epochs are said, or epochs are no number."""
+    """UsageError if both steps and epochs are given, or epochs is not a number."""
     if epochs is None:
         return
     if isinstance(epochs, bool) or not isinstance(epochs, SupportsFloat):
         raise UsageError(f"epochs is {epochs!r}; it must be a finite number above 0.")
     if "steps" in (choices or {}):
-        raise UsageError("steps and epochs both say when to end; give one of them.")
+        raise UsageError("steps and epochs both set the length; give one of them.")
 
 
 def places(recipe: Recipe, name: str) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
     words = tuple(kind for kind in kinds if isinstance(kind, str))
     if words:
         raise UsageError(
-            f"{reprlib.repr(str(value))} is no {label} of {recipe.variant}; {did_you_mean(str(value), words)}"
+            f"{reprlib.repr(str(value))} is not a known {label} of {recipe.variant}; {did_you_mean(str(value), words)}"
         )
     spoken: Mapping[object, str] = _KINDS | {
         int: f"a whole number from {0 if from_zero else 1} to {MAX_WHOLE}",

@@ -81,5 +81,5 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
 
 
 def _numbers(line: Mapping[str, object]) -> dict[str, float]:
-    """A line of the log without what is no number: the words of an alarm."""
+    """A line of the log without what is not a number: the words of an alarm."""
     return {key: value for key, value in line.items() if isinstance(value, int | float) and not isinstance(value, bool)}

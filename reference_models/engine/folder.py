@@ -138,7 +138,7 @@ class Folder:
     def read_config(self) -> Mapping[str, Any]:
         """The contents of config.json; UsageError if this is not a run's folder, TrainingError if it is damaged."""
         if not self.config.is_file():
-            raise UsageError(f"{self.root} is no run{self._instead()}")
+            raise UsageError(f"{self.root} is not a run{self._instead()}")
         try:
             document = parse_json(read_text(self.config))
         except OSError as error:
@@ -252,7 +252,7 @@ def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, floa
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a folder is that of a training run that has begun.
+    """Whether a folder is that of a training run that has started.
 
     Args:
         path: The folder.

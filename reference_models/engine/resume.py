@@ -34,16 +34,17 @@ def resume(
 ) -> Loop:
     """Resume a run from its last checkpoint; on a CPU the result is that of an uninterrupted run, bit for bit.
 
-    So it is with several processes, if they are as many as before; with another number it is equal up to rounding.
+    With several processes this holds if their number is unchanged; with another number the result is equal up to
+    rounding.
 
-    With another number of steps, schedules stretch to it: from here on rates are those of a run of that length, and
+    With another number of steps, schedules are stretched: from here on, rates are those of a run of that length, and
     `Loop.notices` says so.
 
     Args:
         run: The folder of the run.
         steps: Number of steps at which it ends; None for the planned one.
-        asked: Settings, by name, that must equal the run's; only "data" may be another place of the same images, and
-            "device" another device; `Loop.notices` says what then differs.
+        asked: Settings, by name, that must equal the run's, except that "data" may be another location of the same
+            images, and "device" another device; `Loop.notices` says what then differs.
         intervals: How often to log, draw, save and score.
         callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
         may_be_done: Whether a finished run is allowed.
@@ -162,7 +163,7 @@ def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images | Tokens:
         return read_examples(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
-            f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "
+            f"The images that {run} was trained on cannot be read from {spec}: {error} If they are somewhere else now, "
             "say where with --data SOURCE."
         ) from error
 

@@ -11,7 +11,7 @@ drawn from x_T, normal noise, through fewer and fewer steps of noise:
 
 The latent of an image is its x_T, so it has one number for each pixel and channel. For "ddpm", the noise of the steps
 comes from a generator that is seeded by the digest of the image's latent: the latent decides the image, alone or in a
-batch, but images of neighbouring latents are unlike, and an interpolation of them is no path of images.
+batch, but images of neighbouring latents are unlike, so interpolations are not continuous.
 """
 
 import hashlib

@@ -12,7 +12,7 @@ class Settings:
 
     width: channels at the full resolution; every lower one has twice as many. levels: resolutions, each half of the one
     before. blocks: residual blocks per level. groups: of the normalisation. attention: the resolution in pixels at
-    which there is attention, besides the lowest. dropout: of the residual blocks.
+    which there is attention, in addition to the lowest. dropout: of the residual blocks.
     diffusion_steps: T. beta_start, beta_end: variances of the first and the last step, linear between them.
     sampler: "ddim" without noise, or "ddpm", the ancestral chain. sampling_steps: passes through the network per image.
     spacing: of the steps that the sampler visits, as in the authors' code of DDIM.

@@ -219,7 +219,7 @@ class R3GAN(GAN):
         return outputs
 
     def _classes(self, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What the networks take beside latents or images: nothing, or classes; UsageError if they are missing."""
+        """What the networks take next to latents or images: nothing, or classes; UsageError if they are missing."""
         if not self.conditional:
             return ()
         return (one_hot(require_labels(labels, self.recipe.variant), cast(int, self.data.classes)),)

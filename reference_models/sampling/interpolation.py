@@ -103,7 +103,7 @@ def parse_arithmetic(text: str) -> tuple[Term, ...]:
     spelled = text.replace(" ", "")
     if not re.fullmatch(r"[+-]?\d+(,\d+)*([+-]\d+(,\d+)*)*", spelled):
         raise UsageError(
-            f"'{text}' is no latent arithmetic; write numbers of samples, as in '0,3 - 1,2 + 4,8': the mean latent of "
+            f"'{text}' is not latent arithmetic; write numbers of samples, as in '0,3 - 1,2 + 4,8': the mean latent of "
             "samples 0 and 3, minus that of 1 and 2, plus that of 4 and 8."
         )
     return tuple(

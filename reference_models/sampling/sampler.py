@@ -72,12 +72,12 @@ class Sampler:
             Their indices.
 
         Raises:
-            UsageError: There is no such class, or a text stands in the place of several.
+            UsageError: There is no such class, or `words` is a single string.
         """
         if isinstance(words, str):
             raise UsageError(f"Classes are several words or numbers, found the text {words!r}; write [{words!r}].")
         if self.num_classes is None:
-            raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
+            raise UsageError("This model has no classes, so none can be requested; leave them out.")
         names = self.class_names or tuple(map(str, range(self.num_classes)))
         found = {word: find_class(str(word), names) for word in words}
         unknown = next((word for word, place in found.items() if place is None), None)

@@ -218,7 +218,7 @@ def _check_tile(model: Translator, tile: int | None) -> None:
         return
     if model.multiple is None:
         raise UsageError(
-            f"{model.recipe.variant}'s network translates images of one size alone, so that tiles do not help; leave "
+            f"{model.recipe.variant}'s network translates only images of one size, so that tiles do not help; leave "
             "them out."
         )
     if tile < OVERLAP or tile % model.multiple:

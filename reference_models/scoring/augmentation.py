@@ -86,7 +86,7 @@ class Augmentation:
             share of their held-out rows that are put into the right class, and "accuracy", the share of all rows.
         differences: Of each training set from "reals", and of "balanced by fakes" from other ways to balance, by both
             scores. Each has a 95% interval; p-values are corrected over the differences of a score (Holm 1979), and a
-            verdict says what is left at a level of 5%.
+            verdict says what remains significant at 5%.
         notes: What to know before using the numbers.
     """
 
@@ -188,8 +188,8 @@ def augment(
         standard error = sqrt((1/J + n2/n1) s^2),    s^2 = variance of the differences of the J splits
 
     with intervals of Student's t with J - 1 degrees of freedom. With `labels_per_class` the splits are disjoint draws,
-    and all are tested on the same held-out rows. The variance is then the sum of what the draws contribute, s^2 / J,
-    and what the held-out rows contribute, estimated from each row's mean difference over the draws.
+    and all are tested on the same held-out rows. The variance is then the sum of the draws' part, s^2 / J, and the
+    held-out rows' part, estimated from each row's mean difference over the draws.
 
     Processes that share their work take turns with the splits; the result is that of one process, bit for bit.
 

@@ -28,7 +28,7 @@ TEST_ERROR = "test_error"
 def classification_error(assigned: Tensor, labels: Tensor) -> Estimate:
     """The share of held-out images that a classifier puts into a wrong class.
 
-    It says how good this one classifier is. How it varies with the labels that it learned from is seen in several
+    It says how good this one classifier is. How the error varies with the labels that it learned from takes several
     draws of labels (`label_draws`)::
 
         test_error = mean over held-out images of: 1 if the assigned class is not the image's, else 0

@@ -138,13 +138,13 @@ def _split(plan: TrainingPlan, metrics: Names) -> tuple[Names, bool, str]:
     others = [name for name in metrics if str(name) not in CLASSIFIER_METRICS]
     if named and not classifies:
         raise UsageError(
-            f"'{named}' is of models that classify images, and {plan.recipe.variant} does not; choose other metrics, "
-            "or a variant that does, such as ssgan."
+            f"'{named}' needs a model that classifies images, and {plan.recipe.variant} does not; choose other "
+            "metrics, or a variant that does, such as ssgan."
         )
     if named and not others:
         raise UsageError(
-            f"'{named}' is measured beside metrics of the images that the model makes; name one of these, too, as in "
-            f"fid,{named}."
+            f"'{named}' is measured together with metrics of the images that the model makes; name one of these, too, "
+            f"as in fid,{named}."
         )
     return others, bool(named), named
 

@@ -1,4 +1,4 @@
-"""The error of a semi-supervised classifier over draws of labels, beside that of rivals on the same draws."""
+"""The error of a semi-supervised classifier over draws of labels, next to that of rivals on the same draws."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class OverDraws:
-    """A number over draws of labels.
+    """The mean of a number over draws of labels.
 
     Attributes:
         mean: Over the draws.
@@ -84,7 +84,7 @@ class LabelDraws:
 
 
 def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
-    """The errors of a semi-supervised model over the label draws of several runs, beside its rivals'.
+    """The errors of a semi-supervised model and its rivals over the label draws of several runs.
 
     Args:
         name: What the model is called.
@@ -116,7 +116,9 @@ def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
     kinds = {(one.details["labelled"], one.n_real, str(one.options["held_out"])) for one in results}
     if len(kinds) > 1:
         told = "; ".join(f"{labelled:g} labels, {count} images of {of}" for labelled, count, of in sorted(kinds))
-        raise UsageError(f"Draws must have equally many labels and the same held-out images, and these have {told}.")
+        raise UsageError(
+            f"Draws must have the same number of labels and the same held-out images, and these have {told}."
+        )
     errors = {name: tuple(one.value for one in results)}
     for rival in scores[0].rivals:
         errors[rival] = tuple(one.rivals[rival][TEST_ERROR].value for one in scores)

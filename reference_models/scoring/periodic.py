@@ -49,7 +49,7 @@ def scorer(
     """Make a function that scores a model while it trains.
 
     The extractor is loaded and the reals are read once; the fakes are drawn anew, from the same latents each time, so
-    that two scores differ by the weights alone. Weights, training modes and random states are not changed.
+    that two scores differ only by the weights. Weights, training modes and random states are not changed.
 
     Args:
         real: The reals, as for `ganeval.evaluate`.

@@ -136,7 +136,7 @@ def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
 
 
 def _unknown(target: Target) -> str:
-    """That a metric is none of ganeval's."""
+    """A sentence for a metric that ganeval does not have."""
     return f"ganeval does not measure {target.metric}"
 
 

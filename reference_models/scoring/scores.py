@@ -52,7 +52,7 @@ class Scores:
         references: The same metrics, as far as they can be computed, of what a reader compares them with, by name:
             "floor", the noise floor, for models that make images; trivial methods for those that translate them; for
             the classifier of a semi-supervised model its twin and label spreading, which have no other metrics.
-        references_of: What each of these was computed of, in words.
+        references_of: What each of these was computed from, in words.
         against: What the model was compared with, in words.
         caveats: Assumptions about the held-out images.
     """

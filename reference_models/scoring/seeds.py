@@ -17,7 +17,7 @@ from reference_models.scoring.scores import Scores
 
 @dataclass(frozen=True, slots=True)
 class SeedsSummary:
-    """How the scores of one model spread over its seeds.
+    """How the scores of one model vary over seeds.
 
     Attributes:
         root: The folder of the runs' folders.
@@ -47,7 +47,7 @@ def summarize_seeds(
     report: bool = False,
     each: Callable[[ScoredRun], object] = lambda run: None,  # noqa: ARG005
 ) -> SeedsSummary:
-    """Summarize runs of several seeds; their features are not kept, so that memory is needed for one of them.
+    """Summarize runs of several seeds; features are not kept, so only one run is in memory at a time.
 
     Args:
         runs: Of `train_and_score_seeds` or `score_seeds`; they are trained and scored here, one after the other.

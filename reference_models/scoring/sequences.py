@@ -53,7 +53,7 @@ def nll_oracle(tokens: Tensor, oracle: str) -> Estimate:
         The mean; its standard error is that of the mean over sequences. `details` has the oracle's seed.
 
     Raises:
-        SourceError: The oracle cannot be.
+        SourceError: There is no such oracle.
         MetricError: There are fewer than 2 sequences, or they have tokens or lengths that the oracle does not know.
 
     Examples:
@@ -76,7 +76,7 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
     """NLL-test: the mean negative log-likelihood per token of held-out sequences under a generator, in nats.
 
     Texygen calls it NLL-test, others NLL-gen or the logarithm of the perplexity. It is never below the entropy of the
-    sequences' own law, except by chance. With g the law of the generator::
+    sequences' own distribution, except by chance. With g the law of the generator::
 
         nll_test = mean over sequences x of -log g(x) / T
 
@@ -160,7 +160,8 @@ def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
 
         self_bleu = mean over sequences i of bleu(sequence i, all others)
 
-    Near 1 if they are all alike. Compare it with that of as many real sequences: it grows with their number.
+    Near 1 if all are alike. It grows with the number of sequences: compare it with that of the same number of real
+    ones.
 
     Args:
         fakes: Sequences, words or numbers each; 3 or more.
@@ -253,7 +254,7 @@ def _mean(values: Tensor, method: str) -> Estimate:
 
 def _estimate(value: float, variance: float, method: str) -> Estimate:
     if not math.isfinite(value):
-        raise MetricError(f"The value is {value}: a sequence has a probability that cannot be told from 0.")
+        raise MetricError(f"The value is {value}: a sequence has a probability that is numerically 0.")
     error = math.sqrt(variance)
     return Estimate(value, error, normal_interval(value, error, minimum=0.0), method)
 

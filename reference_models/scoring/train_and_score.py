@@ -44,12 +44,12 @@ def train_and_score(
     intervals: Intervals | None = None,
     **scoring: Unpack[ScoringKeywords],
 ) -> ScoredRun:
-    """Train a reference model into a new folder and score it live, next to what a reader compares it with.
+    """Train a reference model into a new folder and score it live, next to scores to compare with.
 
-    That is the noise floor for a model that makes images, trivial methods for one that translates them, and the data
-    themselves for sequences. Settings under which no score can be computed are refused before the training, as far as
-    that can be known. The folder has the run's configuration, log and checkpoints, `result.json`, and samples; of a
-    model that makes images also `neighbours.png` (fakes next to the nearest training images).
+    These are the noise floor for a model that makes images, trivial methods for one that translates them, and the data
+    themselves for sequences. Settings under which no score can be computed are refused before training, as far as this
+    can be known. The folder has the run's configuration, log and checkpoints, `result.json`, and samples; of a model
+    that makes images also `neighbours.png` (fakes next to the nearest training images).
 
     Args:
         variant: Name of a model, one of `reference_models.VARIANTS`.
@@ -129,7 +129,7 @@ def score_run(
         The run, its scores and its alarms, as `train_and_score` does.
 
     Raises:
-        UsageError: A setting, the recipe or the images are not those of the run.
+        UsageError: A setting, the recipe or the images differ from those of the run.
         CheckpointError: The checkpoint cannot be used.
         MetricError: No score can be computed.
     """
@@ -170,7 +170,7 @@ def train_and_score_seeds(
 ) -> Iterator[ScoredRun]:
     """Train a reference model from several seeds, one after the other, and score every run.
 
-    The runs differ in nothing but the seed, from 0 up, and show how much of a score is due to it. Each has a folder of
+    The runs differ only in the seed, counted from 0, and show how much of a score is due to it. Each has a folder of
     its own, seed-0, seed-1, ..., with the `result.json` that `ganeval.compare_saved_runs` takes.
 
     Args:

@@ -129,7 +129,7 @@ class TranslationsJob(Job):
             of, caveats = told(images.about["name"], *_compared(images, training.images), what="pairs")
         if not images.aligned or images.inputs is None:
             raise UsageError(
-                f"The images of {images.about['name']} are two sets and no pairs, so that there is nothing to compare "
+                f"The images of {images.about['name']} are two unpaired sets, so that there is nothing to compare "
                 "translations with; give pairs with --held-out pairs:INPUTS,TARGETS, or train without scores (`ganeval "
                 "train`), and compare `ganeval translate`'s images with the targets' (`ganeval fid`)."
             )

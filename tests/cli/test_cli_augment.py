@@ -53,7 +53,7 @@ def test_images_with_few_labels(run: Run) -> None:
     [
         (("table:breast_cancer", "--splits", "1"), 2, "1 is not in the range x>=2"),
         (("table:breast_cancer", "--classifier", "forest"), 2, "'forest' is not one of"),
-        (("table:breast_cancer", "--set", "width"), 2, "'width' is no setting"),
+        (("table:breast_cancer", "--set", "width"), 2, "'width' is not a setting"),
         (("table:breast_cancer", "--set", "wdith=3"), 2, "did you mean 'width'"),
         (("table:missing.csv,kind",), 1, "missing.csv cannot be read"),
         (("table:breast_cancer", "-o", "no/where.json"), 2, "does not exist"),

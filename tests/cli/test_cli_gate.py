@@ -172,7 +172,7 @@ MISTAKES = {
     "a baseline of no JSON": (("check", "pass.json", "--baseline", "empty.toml"), "is not JSON"),
     "a deep result": (("check", "deep.json", "--baseline", "base.json"), "is nested deeper than 64 levels"),
     "a count of 400 digits": (("check", "count.json", "--baseline", "base.json"), "whole number of more than 308"),
-    "a count no set has": (("check", "many.json", "--baseline", "base.json"), "is no number of images"),
+    "a count no set has": (("check", "many.json", "--baseline", "base.json"), "is not a number of images"),
     "an unknown format": (("check", "pass.json", "--format", "xml"), "'xml' is not one of"),
     "a baseline into no folder": (("baseline", "update", "pass.json", "--baseline", "a/b.json"), "create it first"),
     "a baseline of nothing": (("baseline", "update", "none.json", "--baseline", "new.json"), "none.json cannot be"),

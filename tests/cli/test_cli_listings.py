@@ -138,7 +138,7 @@ def test_metrics_of_classifiers_have_their_own_section(run: Run) -> None:
     assert [entry.partition(":")[0] for entry in entries.split("\n\n")] == list(CLASSIFIER_METRICS)
     refused = run("train-and-score", "--variant", "gan", "--metrics", "fid,test_error")
     assert refused.exit_code == 2
-    assert "'test_error' is of models that classify images, and gan does not" in refused.stderr
+    assert "'test_error' needs a model that classifies images, and gan does not" in refused.stderr
 
 
 def test_weights_that_are_not_there(run: Run) -> None:

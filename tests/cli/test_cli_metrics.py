@@ -243,7 +243,7 @@ def test_no_classifier_is_refused_with_those_there_are(run: Run, digits: tuple[s
     """An unknown classifier is refused with the list of classifiers, not of metrics."""
     result = run("c2st", *digits, *DIGITS, "--classifier", " , ")
     assert result.exit_code == 2
-    assert "No classifier was asked for; choose from: 1nn, knn, logistic, mlp." in result.stderr
+    assert "No classifier was requested; choose from: 1nn, knn, logistic, mlp." in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_splits_of_the_inception_score(run: Run, digits: tuple[str, str]) -> Non
     ("arguments", "message"),
     [
         (("prdc", "--k", "3", "--option", "prdc.k=4"), "--k is 3 and --option prdc.k is 4"),
-        (("prdc", "--k", "3", "--option", "recall.k=4"), "they are one option"),
+        (("prdc", "--k", "3", "--option", "recall.k=4"), "both are one option"),
         (
             ("kid", "--subset-size", "5", "--option", "kid.subset_size=6"),
             "--subset-size is 5 and --option kid.subset_size",

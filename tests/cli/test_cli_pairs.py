@@ -102,7 +102,7 @@ def test_a_segmenter_is_a_function_in_a_file(run: Run, folders: tuple[str, str, 
         (("--metrics", "fid"), "metric of sets of images: ganeval score"),
         (("--metrics", "lpips", "--option", "lpips.network=resnet"), "LPIPS has no network 'resnet'"),
         (("--option", "psnr.channel=luma"), "must be 'rgb' or 'y'"),
-        (("--num-samples", "7"), "7 images were asked for, but there are only 6"),
+        (("--num-samples", "7"), "7 images were requested, but there are only 6"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

@@ -72,7 +72,7 @@ def test_images_that_were_left_out_are_not_counted_as_features(
 
 
 MISTAKES = {
-    "no shard": (("--shard", "3"), "--shard 3 is no shard; write I/N, as in --shard 3/8."),
+    "no shard": (("--shard", "3"), "--shard 3 does not name a shard; write I/N, as in --shard 3/8."),
     "shard 0": (("--shard", "0/2"), "Shard 0 of 2 does not exist"),
     "no shards": (("--shard", "1/0"), "A set is extracted in 1 to 300,000 shards, found 0."),
     "more shards than there could be": (("--shard", f"1/{10**20}"), "1 to 300,000 shards, found 100,000,000,000,000"),

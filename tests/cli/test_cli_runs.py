@@ -92,7 +92,7 @@ def test_one_run_a_side_gets_no_verdict(run: Run, there: Path) -> None:
         ("real --runs A=a1,a1 --runs B=b1", "The method 'A' has the run a1 twice"),
         ("real --runs A=a1, --runs B=b1", "has an empty place"),
         ("real --runs a1 --runs B=b1", "'a1' does not say which method"),
-        ("real b1 b2 --runs A=a1 --runs B=b1", "b1 is beside --runs"),
+        ("real b1 b2 --runs A=a1 --runs B=b1", "b1 is given together with --runs"),
         ("--runs A=a1 --runs B=b1", "Say what a1 is measured against"),
         ("real --runs A=a1,zz --runs B=b1", "zz does not exist"),
         ("real --runs A=a1 --runs B=b1.json", "a1 is to be measured, and b1.json is a saved result"),

@@ -236,7 +236,7 @@ def test_classes_are_drawn_and_written_by_name(run: Run, tmp_path: Path) -> None
     for text in ("1,,2", "", "a\nb"):
         refused = run("sample", tmp_path / "run", "--labels", text, "-o", tmp_path / "none")
         assert refused.exit_code == 2
-        assert "is no list of classes" in refused.stderr
+        assert "is not a list of classes" in refused.stderr
 
 
 @pytest.mark.parametrize("option", ["--data", "--held-out", "--real"])

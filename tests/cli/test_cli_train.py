@@ -149,7 +149,7 @@ MISTAKES = {
     ),
     "a value of 5,000 letters": (
         ("--variant", "gan", "--set", f"loss={'x' * 5000}", "-o", "r"),
-        f"'{'x' * 12}...{'x' * 13}' is no loss of gan; choose from: minimax, non-saturating.",
+        f"'{'x' * 12}...{'x' * 13}' is not a known loss of gan; choose from: minimax, non-saturating.",
     ),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
@@ -177,7 +177,7 @@ MISTAKES = {
     "impossible resolution": (("--variant", "dcgan", "--resolution", "17", "-o", "r"), "16, 32, 64 or 128"),
     "impossible channels": ((*SMALL, "--channels", "2", "-o", "r"), "1 or 3 channels"),
     "two folders": (("--resume", "a", "-o", "b"), "leave --output and --epochs out"),
-    "no run": (("--resume", "."), "is no run"),
+    "no run": (("--resume", "."), "is not a run"),
 }
 FAILURES = {
     "no images": ((*SMALL, "--data", "empty", "-o", "r"), "holds no images"),

@@ -83,7 +83,7 @@ def test_a_misspelt_variant_is_met_with_its_neighbour(run: Run) -> None:
     assert found.exit_code == 2
     assert "dcgan" in found.stderr
     for option in ("--preset", "--network"):
-        assert "--preset and --network are of one variant; name it" in run("variants", option, "quick").stderr
+        assert "--preset and --network apply to one variant; name it" in run("variants", option, "quick").stderr
     found = run("variants", "wgan", "--network", "upsample")
     assert found.exit_code == 2
     assert "'upsample' is not a network of wgan" in found.stderr

@@ -135,7 +135,7 @@ def test_equal_maps_agree_wholly() -> None:
         (torch.zeros(1, 2, 2).long(), torch.zeros(1, 2, 3).long(), "must have one size"),
         (torch.zeros(1, 2, 2).long(), torch.zeros(1, 2, 2).long() + 256, "from 0 to 255, found 256 to 256"),
         (torch.zeros(1, 2, 2).long() - 1, torch.zeros(1, 2, 2).long(), "true classes must be from 0"),
-        (torch.full((1, 2, 2), 255), torch.zeros(1, 2, 2).long(), "No pixel counts"),
+        (torch.full((1, 2, 2), 255), torch.zeros(1, 2, 2).long(), "No pixel is counted"),
         (np.zeros((1, 2, 2), np.int64), torch.zeros(1, 2, 2).long(), "true label maps .* found ndarray"),
         (torch.zeros(1, 2, 2).long(), [[[0, 0], [0, 0]]], "predicted label maps .* found list"),
     ],

@@ -93,7 +93,7 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="could run code"):
         checkpoint.load(path)
     path.write_bytes(pickle.dumps(Hostile(trace)))
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         checkpoint.load(path)
     assert not trace.exists()
 
@@ -217,7 +217,7 @@ def test_a_model_comes_back_ready_to_sample(saved: Path, training: Training) -> 
 def test_checkpoints_are_found_by_name_and_step(tmp_path: Path) -> None:
     """A checkpoint that does not exist is answered with those that do."""
     folder = tmp_path / "checkpoints"
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         checkpoint.find_checkpoint(tmp_path)
     folder.mkdir()
     for name in ("last.pt", "step-00000020.pt"):

@@ -224,9 +224,9 @@ def test_saved_errors_are_read_and_are_of_the_same_images_only(runs: Sequence[Sc
 def test_metrics_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
     """It takes a model that classifies, held-out images, and a metric of images beside it; unasked it is left out."""
     train = partial(train_and_score, output=tmp_path / "run", device="cpu")
-    with pytest.raises(UsageError, match="'test_error' is of models that classify images, and gan does not"):
+    with pytest.raises(UsageError, match="'test_error' needs a model that classifies images, and gan does not"):
         train("gan", metrics=["fid", "test_error"])
-    with pytest.raises(UsageError, match=r"beside metrics of the images .* as in fid,test_error"):
+    with pytest.raises(UsageError, match=r"together with metrics of the images .* as in fid,test_error"):
         train("ssgan", metrics=["test_error"])
     for wrong in ("fid", 5):
         with pytest.raises(UsageError, match="metrics is a list of names"):

@@ -68,7 +68,7 @@ def test_data_may_be_a_path(tmp_path: Path) -> None:
         ({"chosen": {3: 2}}, "Choices are values by name"),
         ({"epochs": "1", "chosen": {}}, "epochs is '1'; it must be a finite number above 0"),
         ({"epochs": True, "chosen": {}}, "epochs is True; it must be a finite number above 0"),
-        ({"epochs": 1}, "steps and epochs both say when to end"),
+        ({"epochs": 1}, "steps and epochs both set the length"),
         ({"preset": None}, "'None' is not a preset of gan"),
         ({"preset": ["quick"]}, r"'\['quick'\]' is not a preset of gan"),
     ],

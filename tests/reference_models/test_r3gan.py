@@ -232,7 +232,7 @@ def test_labels_that_are_missing_are_reported_with_their_reason() -> None:
     recipe = replace(SMALL, settings=Settings(width=8, groups=2, blocks=1, conditional=True))
     with pytest.raises(UsageError, match="these images have none"):
         build_model(recipe, Data(1, 8))
-    with pytest.raises(UsageError, match="are no classes: only 3 of 4"):
+    with pytest.raises(UsageError, match="are not classes: only 3 of 4"):
         build_model(recipe, Data(1, 8, unlabelled="only 3 of 4 images have one"))
     with pytest.raises(UsageError, match="perceptron learns without labels"):
         build_model(replace(recipe, network="perceptron"), Data(1, 8, 3))

@@ -105,7 +105,7 @@ def test_a_relative_path_is_found_from_another_working_directory(
     config = json.loads((tmp_path / "run/config.json").read_text())
     del config["data_at"]
     (tmp_path / "run/config.json").write_text(json.dumps(config))
-    with pytest.raises(SourceError, match=r"cannot be had from data: .* say where with --data SOURCE"):
+    with pytest.raises(SourceError, match=r"cannot be read from data: .* say where with --data SOURCE"):
         resume(tmp_path / "run", steps=5)
     resume(tmp_path / "run", steps=5, asked={"data": "../data"})
     assert resume(tmp_path / "run", steps=5).training.step == 4

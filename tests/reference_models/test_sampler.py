@@ -114,7 +114,7 @@ def test_what_leads_to_no_checkpoint_is_refused_in_words(run: Path, tmp_path: Pa
         open_checkpoint("")
     with pytest.raises(UsageError, match="has no checkpoint 'best'; it has: last, step-00000002, step-00000004"):
         open_checkpoint(f"{run}@best")
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         open_checkpoint(str(tmp_path))
     (tmp_path / "seeds/seed-10").mkdir(parents=True)
     (tmp_path / "seeds/seed-10/config.json").touch()

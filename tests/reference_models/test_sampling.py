@@ -110,7 +110,7 @@ def test_a_class_makes_a_difference(conditional: Sampler) -> None:
 
 def test_classes_that_are_not_there_are_refused(plain: Sampler, conditional: Sampler) -> None:
     """A model without classes refuses labels, and one with ten accepts 0 to 9."""
-    with pytest.raises(UsageError, match="knows no classes"):
+    with pytest.raises(UsageError, match="has no classes"):
         source_of(plain, 4, classes=[0])
     with pytest.raises(UsageError, match="classes 0 to 9, found 10"):
         source_of(conditional, 4, classes=[3, 10])
@@ -209,7 +209,7 @@ def test_an_arithmetic_is_parsed_into_terms() -> None:
     assert [(term.sign, term.samples) for term in found] == [(1, (0, 3)), (-1, (1, 2)), (1, (4,))]
     assert [term.sign for term in parse_arithmetic("-7+1")] == [-1, 1]
     for wrong in ("", "1-", "a-b", "1,,2", "1*2", "0x3"):
-        with pytest.raises(UsageError, match="is no latent arithmetic"):
+        with pytest.raises(UsageError, match="is not latent arithmetic"):
             parse_arithmetic(wrong)
 
 

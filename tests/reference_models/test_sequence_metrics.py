@@ -139,7 +139,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         nll_oracle(tokens[:, :3], ORACLE)
     with pytest.raises(MetricError, match="tokens from -1 to"):
         nll_oracle(tokens - 1, ORACLE)
-    with pytest.raises(SourceError, match="is no oracle"):
+    with pytest.raises(SourceError, match="is not an oracle"):
         nll_oracle(tokens, "oracle:x")
     with pytest.raises(MetricError, match="needs 2 or more references, and there are 1"):
         bleu([[1], [2]], [[1]])

@@ -73,4 +73,4 @@ def test_an_error_is_that_of_every_process(found: dict[int, list[dict[str, Any]]
 
 def test_the_loss_of_a_process_is_noticed(found: dict[int, list[dict[str, Any]]]) -> None:
     """When one of two processes ends in a step, the other one ends with an error that says so, and does not wait."""
-    assert found[2][0]["deserted"].startswith("ProcessError: Process 0 of 2 has lost another one, which ended before")
+    assert found[2][0]["deserted"].startswith("ProcessError: Process 0 of 2 lost another process, which ended before")

@@ -113,8 +113,8 @@ def test_held_out_numbers_may_lack_the_largest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("oracle:100,12", "is no oracle; write oracle:V,T,N"),
-        ("oracle:100,12,-3", "is no oracle"),
+        ("oracle:100,12", "is not an oracle; write oracle:V,T,N"),
+        ("oracle:100,12,-3", "is not an oracle"),
         ("oracle:1,12,10", "needs a vocabulary of 2 or more"),
         ("oracle:5,0,10", "needs a vocabulary"),
         ("oracle:5,5,100000000", "a number above"),
@@ -138,9 +138,11 @@ def test_other_specs_are_of_images() -> None:
     """Reading them as sequences, or sequences as images, is an error of usage that says who learns what."""
     with pytest.raises(UsageError, match=r"gan learns from images, and 'oracle:' is a source of seq.*\(seqgan\)"):
         make_plan("gan", data="oracle:")
-    with pytest.raises(UsageError, match="seqgan learns from sequences, and 'digits:train' is no source of sequences"):
+    with pytest.raises(
+        UsageError, match="seqgan learns from sequences, and 'digits:train' is not a source of sequences"
+    ):
         make_plan("seqgan", data="digits:train")
-    with pytest.raises(UsageError, match="'digits:train' is no source of sequences"):
+    with pytest.raises(UsageError, match="'digits:train' is not a source of sequences"):
         load_tokens("digits:train")
 
 

@@ -540,7 +540,7 @@ def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
     loop.folder.config.write_text("{")
     with pytest.raises(TrainingError, match=r"config\.json is not JSON"):
         resume(tmp_path / "run")
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         resume(tmp_path)
 
 

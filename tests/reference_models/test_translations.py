@@ -241,7 +241,7 @@ def test_a_tile_that_does_not_fit_is_refused(run: Path, any_size: Translator, tm
     images: Tensor = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
     with pytest.raises(UsageError, match="tile is 18; it must be a multiple of 4"):
         translate(any_size, images, tmp_path / "out.npz", tile=18)
-    with pytest.raises(UsageError, match="images of one size alone"):
+    with pytest.raises(UsageError, match="only images of one size"):
         translate(open_translator(run, device="cpu"), images, tmp_path / "out.npz", tile=16)
 
 

@@ -136,13 +136,13 @@ def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="cannot be read"):
         read_report_data(path)
     path.write_bytes(b"PK but not really")
-    with pytest.raises(ResultError, match="damaged, or no archive"):
+    with pytest.raises(ResultError, match="damaged, or is not an archive"):
         read_report_data(path)
     for members in ({"a.txt": b""}, {DOCUMENT: b"[1]"}, {DOCUMENT: b"not json"}):
         with zipfile.ZipFile(path, "w") as archive:
             for name, data in members.items():
                 archive.writestr(name, data)
-        with pytest.raises(ResultError, match=f"no archive of report data|its {DOCUMENT} is not JSON"):
+        with pytest.raises(ResultError, match=f"not an archive of report data|its {DOCUMENT} is not JSON"):
             read_report_data(path)
 
 

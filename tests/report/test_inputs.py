@@ -84,7 +84,7 @@ def test_a_floor_of_other_metrics_or_options_is_a_mistake(saved: Path) -> None:
 
 def test_the_result_of_a_generator_is_no_floor(saved: Path) -> None:
     """What the file has instead is said."""
-    with pytest.raises(UsageError, match=r"result\.json is no noise floor: it has the scores of .*a{160}"):
+    with pytest.raises(UsageError, match=r"result\.json is not a noise floor: it has the scores of .*a{160}"):
         read_floor(saved)
 
 
@@ -119,7 +119,7 @@ def test_results_by_several_extractors_are_their_own_page(compared: Comparison, 
     assert [subject.name for subject in inputs.subjects] == [f"{by}: {name}" for by in "ab" for name in GENERATORS]
     inputs = read_inputs([one])
     assert [subject.name for subject in inputs.subjects] == ["a: one", "b: one"]
-    with pytest.raises(UsageError, match="other cannot stand beside results of several extractors"):
+    with pytest.raises(UsageError, match="other cannot be shown next to results of several extractors"):
         read_inputs([both, other])
     with pytest.raises(ResultError, match="is a comparison"):
         read_evaluation(one)

@@ -28,7 +28,7 @@ def test_one_call_reads_all_files_of_a_page(saved: Path, tmp_path: Path) -> None
     assert [one.name for one in inputs.runs] == ["run"]
     assert read_inputs([saved], thresholds=str(limits)).checks["result"].outcome == "regressed"
     assert read_inputs([saved]).checks == {}
-    with pytest.raises(UsageError, match="is no noise floor"):
+    with pytest.raises(UsageError, match="is not a noise floor"):
         read_inputs([saved], floor=str(saved))
 
 

@@ -207,8 +207,8 @@ def test_the_law_and_shape_of_z(tmp_path):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("", r"the size of z and the range of the images must be said, as in script:gen\.pt\?z=128"),
-        ("?z=4", "the range of the images must be said"),
+        ("", r"the size of z and the range of the images must be given, as in script:gen\.pt\?z=128"),
+        ("?z=4", "the range of the images must be given"),
         ("?z=four&range=[0,1]", "must be whole numbers"),
         ("?z=4&range=[0,9]", "not a range"),
         ("?zz=4", "unknown option 'zz'; did you mean 'z'"),

@@ -65,9 +65,9 @@ def test_torchvisions_own_come_first(packaged, tmp_path, monkeypatch):
     [
         ("images-idx3", b"no gzip", "Not a gzipped file"),
         ("images-idx3", idx(np.zeros((3, 28, 28), np.uint8))[:-20], "Compressed file ended before"),
-        ("images-idx3", gzip.compress(b"\0\0\x08\x03\0\0"), "no idx file of 3 axes, or is cut off"),
-        ("images-idx3", idx(np.zeros((3, 28), np.uint8)), "no idx file of 3 axes, or is cut off"),
-        ("images-idx3", gzip.compress(b""), "no idx file of 3 axes, or is cut off"),
+        ("images-idx3", gzip.compress(b"\0\0\x08\x03\0\0"), "not an idx file of 3 axes, or is cut off"),
+        ("images-idx3", idx(np.zeros((3, 28), np.uint8)), "not an idx file of 3 axes, or is cut off"),
+        ("images-idx3", gzip.compress(b""), "not an idx file of 3 axes, or is cut off"),
         ("labels-idx1", idx(np.zeros(4, np.uint8)), "it has 4 labels of 3 images"),
         ("labels-idx1", None, "No such file"),
     ],

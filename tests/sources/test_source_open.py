@@ -174,7 +174,7 @@ def test_other_files_are_refused(tmp_path):
     """Files that are not sets of images are usage errors that list the accepted ones."""
     (tmp_path / "x.pt").write_bytes(b"x")
     (tmp_path / "x.pkl").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"a file of no known kind.*script:FILE"):
+    with pytest.raises(UsageError, match=r"not a file of a known kind.*script:FILE"):
         open_source(tmp_path / "x.pt")
     with pytest.raises(SourceError, match="pickles of images are never loaded"):
         open_source(tmp_path / "x.pkl")

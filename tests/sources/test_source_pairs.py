@@ -77,7 +77,7 @@ def test_the_same_subset_of_both_sides(here):
         assert side.describe()["subset"] == {"num_samples": 3, "of": 6, "seed": 5}
     halves = open_pairs("hole:a", num_samples=2, seed=1)
     assert [halves.inputs.item_name(one) for one in range(2)] == [halves.targets.item_name(one) for one in range(2)]
-    with pytest.raises(SourceError, match="7 images were asked for, but there are only 6"):
+    with pytest.raises(SourceError, match="7 images were requested, but there are only 6"):
         open_pairs("pairs:a,b", num_samples=7)
     assert len(open_pairs("pairs:a,b", include="[0-3].*").targets) == 4
 
@@ -192,7 +192,7 @@ def test_two_sets_that_are_not_aligned(here):
     assert pairs.targets.name == "recoloured:digits:test"
     some = open_pairs("unpaired:a,digits:test", num_samples=4)
     assert (len(some.inputs), len(some.targets)) == (4, 4)
-    with pytest.raises(SourceError, match="a: 7 images were asked for, but there are only 6"):
+    with pytest.raises(SourceError, match="a: 7 images were requested, but there are only 6"):
         open_pairs("unpaired:a,digits:test", num_samples=7)
 
 
@@ -240,7 +240,7 @@ def test_pairs_are_no_set_of_images(here):
 def test_a_set_of_images_is_no_pairs(here, spec):
     """The message shows every form of pairs."""
     with pytest.raises(
-        UsageError, match=r"is no pairs of images; write pairs:INPUTS,TARGETS.*unpaired:A,B.*lowres:SOURCE"
+        UsageError, match=r"does not name pairs of images; write pairs:INPUTS,TARGETS.*unpaired:A,B.*lowres:SOURCE"
     ):
         open_pairs(spec)
 
@@ -288,7 +288,7 @@ def test_commas_in_names(here):
     with pytest.raises(UsageError, match="can be read in 2 ways, 'a' and '1,b' or 'a,1' and 'b'; rename one of them"):
         open_pairs("pairs:a,1,b")
     with pytest.raises(
-        UsageError, match=r"none of its 2 commas parts two sources\. As 'a' and '9,b': .* does not exist"
+        UsageError, match=r"none of its 2 commas separates two sources\. As 'a' and '9,b': .* does not exist"
     ):
         open_pairs("pairs:a,9,b")
 

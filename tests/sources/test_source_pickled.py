@@ -145,7 +145,7 @@ HOSTILE = {
     "nothing": b"",
     "no end": b"\x80\x04N",
     "an empty stack": b"\x80\x04.",
-    "no pickle": b"\x89PNG\r\n\x1a\n",
+    "not a pickle": b"\x89PNG\r\n\x1a\n",
 }
 
 
@@ -160,7 +160,7 @@ def test_hostile_pickles(tmp_path, monkeypatch, name):
     monkeypatch.setattr(os, "system", ran)
     monkeypatch.setattr(builtins, "eval", ran)
     (tmp_path / "x.pkl").write_bytes(HOSTILE[name])
-    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is no pickle|is empty)"):
+    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is not a pickle|is empty)"):
         pickled_arrays(tmp_path / "x.pkl")
     assert not (tmp_path / "ran").exists()
 

@@ -240,7 +240,7 @@ def test_a_subset_needs_an_image(wanted):
 
 def test_more_images_than_there_are():
     """The message has both numbers."""
-    with pytest.raises(SourceError, match="digits:test: 451 images were asked for, but there are only 450"):
+    with pytest.raises(SourceError, match="digits:test: 451 images were requested, but there are only 450"):
         open_source("digits:test", num_samples=451)
 
 
