@@ -109,7 +109,7 @@ def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch
             raise MetricError("Not this one.")
         return row.compute(*sides, ddof=ddof)
 
-    monkeypatch.setattr("ganeval.selection.METRICS", {**METRICS, "fid": replace(row, compute=moody)})
+    monkeypatch.setattr("ganeval.metrics.lookup.METRICS", {**METRICS, "fid": replace(row, compute=moody)})
     found = ganeval.noise_floor(REALS, splits=4, **HOW)
     assert list(found.metrics) == ["kid", "precision", "recall", "density", "coverage"]
     assert "fid was not measured: Not this one." in found.warnings
