@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from scripts.mutation.__main__ import Reach, owners
+import pytest
+
+from scripts.mutation import __main__ as script
+from scripts.mutation.__main__ import Reach, owners, tried
 from scripts.mutation.operators import Mutation, draw, mutations
 
 SOURCE = '''"""A docstring with 1 + 1."""
@@ -91,3 +94,39 @@ def test_what_runs_in_a_fixture_belongs_to_its_users() -> None:
     assert owners("fixture run", {"run": ["a", "b"]}) == ["a", "b"]
     assert owners("a.py::one[x (y)] (call)", {}) == ("a.py::one[x (y)]",)
     assert owners("", {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("codes", "verdict", "by"),
+    [
+        ((0,), "survived", None),
+        ((5,), "survived", None),
+        ((None,), "out of time", None),
+        ((2, 0), "caught", "collection"),
+        ((2, 2), "fails without the fault", "collection"),
+        ((-11, 0), "caught", "a crash"),
+    ],
+)
+def test_an_outcome_follows_from_how_pytest_ended(
+    codes: tuple[int | None, ...], verdict: str, by: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault after which tests cannot be collected is caught, unless they cannot be without it, either."""
+    ended = iter(codes)
+    monkeypatch.setattr(script, "pytest_in", lambda *_arguments, **_options: next(ended))
+    (tmp_path / "m.py").write_text(SOURCE, encoding="utf-8")
+    fault = next(iter(mutations("m.py", SOURCE.encode())))
+    found = tried(fault, Reach({}, {}, {"a.py::one": 1.0}), budget=60, tree=tmp_path)
+    assert (found.verdict, found.by) == (verdict, by)
+    assert (tmp_path / "m.py").read_text(encoding="utf-8") == SOURCE
+
+
+@pytest.mark.parametrize("code", [1, 3, 4])
+def test_a_run_of_pytest_that_failed_by_itself_is_no_outcome(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as tests that are not where they were recorded (exit code 4)."""
+    monkeypatch.setattr(script, "pytest_in", lambda *_arguments, **_options: code)
+    (tmp_path / "m.py").write_text(SOURCE, encoding="utf-8")
+    fault = next(iter(mutations("m.py", SOURCE.encode())))
+    with pytest.raises(RuntimeError, match=f"exit code {code}"):
+        tried(fault, Reach({}, {}, {"a.py::one": 1.0}), budget=60, tree=tmp_path)

@@ -38,6 +38,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pytest
 from coverage import CoverageData
 
 from benchmarks.harness import machine, say, table
@@ -81,12 +82,13 @@ class Reach:
         return sorted(tests, key=lambda test: (took[module(test)], module(test), self.seconds[test], test))
 
 
+SURVIVED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 VERDICTS = ("caught", "survived", "out of time", "fails without the fault")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome for a fault. verdict: one of VERDICTS. by: the first test that failed, or "collection".
+    """The outcome for a fault. verdict: one of VERDICTS. by: the first test that failed, "collection" or "a crash".
 
     tests: how many were chosen; left_out: how many more might have caught it, but exceeded the budget.
     """
@@ -141,7 +143,9 @@ def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, 
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "OMP_NUM_THREADS": "1",
     }
-    command = (sys.executable, "-m", "pytest", "-p", "mutation.plugin", "-p", "no:cacheprovider", *map(str, arguments))
+    # Without its own settings named, pytest looks for them above all paths among the arguments.
+    settings = ("-c", str(tree / "pyproject.toml"), "-p", "mutation.plugin", "-p", "no:cacheprovider")
+    command = (sys.executable, "-m", "pytest", *settings, *map(str, arguments))
     with subprocess.Popen(
         command,
         cwd=tree,
@@ -217,10 +221,14 @@ def tried(mutation: Mutation, reach: Reach, *, budget: float, tree: Path) -> Out
         verdict = "caught" if alone == 0 else "fails without the fault"
     elif code is None:
         verdict = "out of time"
-    elif code in (0, 5):
+    elif code in SURVIVED:
         verdict = "survived"
+    elif code == pytest.ExitCode.INTERRUPTED or code < 0:
+        by = "collection" if code > 0 else "a crash"
+        alone = pytest_in(tree, "-n", "0", "--collect-only", *files, PYTHONDONTWRITEBYTECODE="1")
+        verdict = "caught" if alone == 0 else "fails without the fault"
     else:
-        verdict, by = "caught", "collection"
+        raise RuntimeError(f"pytest ended with exit code {code}, and not by a test, for {mutation.file}: {mutation}")
     took = round(time.perf_counter() - start, 1)
     return Outcome(mutation, verdict, by, len(tests), len(every) - len(tests), took)
 
