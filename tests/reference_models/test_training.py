@@ -620,5 +620,5 @@ def test_a_number_that_the_log_lacks_is_refused(tmp_path: Path) -> None:
     for name in ("alarm", "final", None):
         with pytest.raises(UsageError, match="it is empty"):
             read_curve(tmp_path / "alarm", name)
-    with pytest.raises(UsageError, match=r"is no run: it has no config\.json"):
+    with pytest.raises(UsageError, match=r"is not a run: it has no config\.json"):
         read_curve(tmp_path)
