@@ -37,7 +37,10 @@ ROWS = 8
 # Numbers of the distances between inputs that are held at once.
 BLOCK = 1 << 24
 # Why published numbers are not measured here.
-APART = "its test set and its protocol are measured apart: translate the test set, and score it with `ganeval pairs`"
+APART = (
+    "it is measured on its own test set: run `ganeval translate` on that, and score the result with `ganeval pairs`, "
+    "or with `ganeval score` for a metric of sets such as fid"
+)
 
 
 @dataclass(frozen=True, slots=True)

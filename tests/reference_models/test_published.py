@@ -83,7 +83,8 @@ def test_numbers_of_translations_and_of_sequences_are_told_with_the_reason_for_n
 def test_the_fcn_score_is_not_measured() -> None:
     """Of pix2pix's published numbers, that of the authors' segmenter is no metric here, and the message says so."""
     fid, fcn = unmeasured(make_plan("pix2pix", preset="paper"), translations.APART)
-    assert fid.why == translations.APART
+    assert (fid.target.metric, fid.why) == ("fid", translations.APART)
+    assert "`ganeval score` for a metric of sets such as fid" in fid.why
     assert fcn.why == "ganeval does not measure fcn-per-pixel-accuracy"
 
 
