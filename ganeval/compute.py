@@ -170,7 +170,8 @@ def metric_result(
         n_fake: The number of fakes.
         options: Of the metric, as JSON can hold them.
         ideal: The best value, of a metric that has one.
-        of_reals: Whether the metric looks at reals, to which a part of its error is then due.
+        of_reals: Whether the part of the error that is due to the reals is kept, where the metric knows it: that of
+            reals that other results have in common.
 
     Returns:
         The result.

@@ -10,7 +10,7 @@ pairs at a time. Two methods are compared on the same pairs, so that what is com
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Literal, TypedDict, Unpack
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.comparison import Comparison, check_named, differences
+from ganeval.compute import metric_result
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
 from ganeval.metrics import PAIR_METRICS, PairMetric
@@ -386,18 +387,14 @@ class _Tally:
     def _result(self, name: str, estimate: Estimate, count: int) -> MetricResult:
         row, family = self._rows[name], self._family(name)
         caveat = () if family.caveat is None else (family.caveat,)
-        return MetricResult(
-            value=estimate.value,
-            standard_error=estimate.standard_error,
-            interval=estimate.interval,
+        return metric_result(
+            replace(estimate, notes=(*estimate.notes, *caveat)),
             direction=row.direction,
             n_real=count,
             n_fake=count,
-            method=estimate.method,
             options=family.given,
-            details=estimate.details,
-            notes=(*estimate.notes, *caveat),
             ideal=row.ideal,
+            of_reals=False,
         )
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from ganeval import __version__
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import Estimate
-from ganeval.pipeline import ALL, Names
-from ganeval.results import Evaluation, MetricResult
+from ganeval.pipeline import ALL, Names, metric_result
+from ganeval.results import Evaluation
 from reference_models.base import Model, SequenceModel
 from reference_models.batches import END
 from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
@@ -169,18 +169,14 @@ class SequenceScoring:
         }
         used = {"nll_test": 0 if self.held_out is None else len(self.held_out), "bleu": len(self._references)}
         metrics = {
-            metric: MetricResult(
-                value=one.value,
-                standard_error=one.standard_error,
-                interval=one.interval,
+            metric: metric_result(
+                one,
                 direction=SEQUENCE_METRICS[metric].direction,
                 n_real=used.get(metric),
                 n_fake=min(count, LIMIT, self._drawn) if metric == "self_bleu" else count,
-                method=one.method,
                 options=options.get(metric, {}),
-                details=one.details,
-                notes=one.notes,
                 ideal=ideal if metric == "self_bleu" else None,
+                of_reals=False,
             )
             for metric, one in found.items()
         }

@@ -153,9 +153,11 @@ def test_good_fakes_have_about_zero_and_others_more() -> None:
 
 
 def test_constant_dimensions_are_left_out() -> None:
-    """A dimension that is the same for all held-out reals changes nothing."""
-    sides = features(60, 4, 0), features(40, 4, 1), features(30, 4, 2)
-    wider = [torch.cat([side, torch.full((len(side), 2), 0.1)], 1) for side in sides]
+    """A dimension that is the same for all held-out reals, up to rounding, changes nothing; fakes may differ."""
+    sides = [features(60, 4, 0).double(), features(40, 4, 1).double(), features(30, 4, 2).double()]
+    rounding = 1 + 2.0**-52 * torch.arange(40, dtype=torch.float64).remainder(3)
+    constant = (torch.ones(60), rounding, torch.full((30,), 2.0))
+    wider = [torch.cat([side, one[:, None]], 1) for side, one in zip(sides, constant, strict=True)]
     plain, padded = fld_score(*sides), fld_score(*wider)
     assert plain["fld"].value == pytest.approx(padded["fld"].value, rel=1e-9)
 

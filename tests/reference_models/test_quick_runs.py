@@ -18,9 +18,11 @@ from scripts import golden
 
 FILE = Path(__file__).with_name("quick_runs.json")
 STEPS = 5
-# Another processor rounds otherwise, and optimizers that divide a gradient by its size make the most of it: on an Intel
-# Xeon, the critics of wgan-gp, which had 25 updates, had a loss 7% away from that on an AMD EPYC.
-RELATIVE, ABSOLUTE = 0.1, 1e-3
+# Relative and absolute tolerances on another processor, which rounds otherwise. In some runs optimizers that divide a
+# gradient by its size make the most of it: on an Intel Xeon, the critic of wgan-gp had, after 25 updates, a loss 7%
+# away from that on an AMD EPYC.
+USUAL, AMPLIFIED = (1e-3, 1e-5), (0.1, 1e-3)
+SENSITIVE = ("bigan", "lucic2018-least-squares", "lucic2018-wgan", "sngan", "wgan", "wgan-gp")
 
 
 def run_of(name: str) -> dict[str, object]:
@@ -38,7 +40,7 @@ def run_of(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_quick_run_gives_what_it_gave(name: str) -> None:
-    """Numbers are equal bit for bit on the machine that wrote the file, and within a tenth on another."""
+    """Numbers are equal bit for bit on the machine that wrote the file, and up to rounding on another."""
     kept, threads = json.loads(FILE.read_text(encoding="utf-8")), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -48,7 +50,8 @@ def test_a_quick_run_gives_what_it_gave(name: str) -> None:
     if kept["machine"] == golden.machine():
         assert found == kept["runs"][name]
     else:
-        assert found["logs"] == pytest.approx(kept["runs"][name]["logs"], rel=RELATIVE, abs=ABSOLUTE)
+        relative, absolute = AMPLIFIED if name in SENSITIVE else USUAL
+        assert found["logs"] == pytest.approx(kept["runs"][name]["logs"], rel=relative, abs=absolute)
 
 
 if __name__ == "__main__":
