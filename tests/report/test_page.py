@@ -134,6 +134,14 @@ def test_every_section_is_there(read: Page) -> None:
     assert {str(link["href"]) for link in read.all("a") if "class" not in link} >= {f"#{name}" for name in sections}
 
 
+def test_samples_that_were_not_kept_are_not_said_to_be_chosen(html: str) -> None:
+    """How samples were chosen stands above samples alone; without any, the page says why there are none."""
+    assert "Chosen at random." in html
+    without = render(ReportInputs([bare("a result")]))
+    assert "No pictures were kept with this result" in without
+    assert "Chosen at random." not in without
+
+
 @pytest.fixture(scope="module")
 def by_extractors(compared: Comparison, report_data: dict[str, ReportData]) -> str:
     """The page of two extractors that contradict each other: by `worse`, the verdicts are the other way round."""
