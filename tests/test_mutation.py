@@ -103,6 +103,7 @@ def test_what_runs_in_a_fixture_belongs_to_its_users() -> None:
         ((5,), "survived", None),
         ((None,), "out of time", None),
         ((2, 0), "caught", "collection"),
+        ((1, 0), "caught", "collection"),
         ((2, 2), "fails without the fault", "collection"),
         ((-11, 0), "caught", "a crash"),
     ],
@@ -120,7 +121,42 @@ def test_an_outcome_follows_from_how_pytest_ended(
     assert (tmp_path / "m.py").read_text(encoding="utf-8") == SOURCE
 
 
-@pytest.mark.parametrize("code", [1, 3, 4])
+# A module that is imported by its tests, and what they do with it; two folders of tests have a conftest of their own.
+SMALL = {
+    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\npythonpath = ['.']\n",
+    "m.py": "LIMIT = 3\ndef low(value):\n    return value < LIMIT\ndef unused():\n    return 1 + 1\nlow(int('2'))\n",
+    "tests/a/conftest.py": "HELP = 1\n",
+    "tests/a/test_a.py": "from conftest import HELP\nfrom m import low\n\n\ndef test_low():\n    assert low(2)\n",
+    "tests/b/conftest.py": "",
+    "tests/b/test_b.py": "import m\n\n\ndef test_high():\n    assert not m.low(3)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "by"),
+    [
+        ("value < LIMIT -> (value <= LIMIT)", "caught", "tests/b/test_b.py::test_high"),
+        ("return value < LIMIT -> return None", "caught", "tests/a/test_a.py::test_low"),
+        ("1 + 1 -> (1 - 1)", "survived", None),
+        ("low(int('2')) -> pass", "survived", None),
+        ("def low", "caught", "collection"),
+    ],
+)
+def test_a_fault_meets_the_tests_of_a_project(change: str, verdict: str, by: str | None, tmp_path: Path) -> None:
+    """Tests of all folders run in the order of their time; a fault that prevents an import is caught."""
+    for name, text in SMALL.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    faults = {one.change: one for one in mutations("m.py", SMALL["m.py"].encode())}
+    start = SMALL["m.py"].index("low")
+    faults["def low"] = Mutation("low", "", "def low", "m.py", 2, start, start + 3, "mow")
+    seconds = {"tests/b/test_b.py::test_high": 0.1, "tests/a/test_a.py::test_low": 0.2}
+    found = tried(faults[change], Reach({}, {}, seconds), budget=60, tree=tmp_path)
+    assert (found.verdict, found.by) == (verdict, by)
+    assert (tmp_path / "m.py").read_text(encoding="utf-8") == SMALL["m.py"]
+
+
+@pytest.mark.parametrize("code", [3, 4])
 def test_a_run_of_pytest_that_failed_by_itself_is_no_outcome(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

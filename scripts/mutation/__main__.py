@@ -83,6 +83,8 @@ class Reach:
 
 
 SURVIVED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+# With -x, an error of collection counts as a failed test, which no test reports.
+NOT_COLLECTED = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
 VERDICTS = ("caught", "survived", "out of time", "fails without the fault")
 
 
@@ -208,27 +210,26 @@ def tried(mutation: Mutation, reach: Reach, *, budget: float, tree: Path) -> Out
         chosen.write_text(json.dumps(tests), encoding="utf-8")
         path.write_bytes(mutation.applied(source))
         try:
-            files = list(dict.fromkeys(map(module, tests)))
-            arguments = ["-x", "-n", "0", "--reach-select", str(chosen), *files]
+            arguments = ["-x", "-n", "0", "--reach-select", str(chosen)]
             timeout = 120 + 10 * sum(reach.seconds[test] for test in tests)
             code = pytest_in(tree, *arguments, timeout=timeout, PYTHONDONTWRITEBYTECODE="1")
         finally:
             path.write_bytes(source)
         failed = chosen.with_suffix(".failed")
         by = failed.read_text(encoding="utf-8") if failed.exists() else None
-    if by is not None:
-        alone = pytest_in(tree, "-n", "0", by, timeout=120 + 10 * reach.seconds[by], PYTHONDONTWRITEBYTECODE="1")
-        verdict = "caught" if alone == 0 else "fails without the fault"
-    elif code is None:
-        verdict = "out of time"
-    elif code in SURVIVED:
-        verdict = "survived"
-    elif code == pytest.ExitCode.INTERRUPTED or code < 0:
-        by = "collection" if code > 0 else "a crash"
-        alone = pytest_in(tree, "-n", "0", "--collect-only", *files, PYTHONDONTWRITEBYTECODE="1")
-        verdict = "caught" if alone == 0 else "fails without the fault"
-    else:
-        raise RuntimeError(f"pytest ended with exit code {code}, and not by a test, for {mutation.file}: {mutation}")
+        if by is not None:
+            alone = pytest_in(tree, "-n", "0", by, timeout=120 + 10 * reach.seconds[by], PYTHONDONTWRITEBYTECODE="1")
+            verdict = "caught" if alone == 0 else "fails without the fault"
+        elif code is None:
+            verdict = "out of time"
+        elif code in SURVIVED:
+            verdict = "survived"
+        elif code in NOT_COLLECTED or code < 0:
+            by = "collection" if code > 0 else "a crash"
+            alone = pytest_in(tree, *arguments, "--collect-only", PYTHONDONTWRITEBYTECODE="1")
+            verdict = "caught" if alone == 0 else "fails without the fault"
+        else:
+            raise RuntimeError(f"pytest ended with exit code {code}, not by a test, for {mutation.file}: {mutation}")
     took = round(time.perf_counter() - start, 1)
     return Outcome(mutation, verdict, by, len(tests), len(every) - len(tests), took)
 

@@ -104,6 +104,13 @@ class Selector:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.order = {name: number for number, name in enumerate(json.loads(file.read_text(encoding="utf-8")))}
+        self.files = {name.partition("::")[0] for name in self.order}
+
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        """Collect only the files of listed tests, each in its folder: named one by one, they would share a conftest."""
+        if collection_path.is_dir() or collection_path.relative_to(config.rootpath).as_posix() in self.files:
+            return None
+        return True
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

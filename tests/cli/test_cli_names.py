@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from cli_helpers import Run
 from PIL import Image
 
 from ganeval.printable import printable, printable_lines

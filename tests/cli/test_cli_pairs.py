@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from conftest import Run
+from cli_helpers import Run
 from PIL import Image
 
 import ganeval

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import Run, write_digits
+from cli_helpers import Run, write_digits
 
 from ganeval.runs import RunsComparison
 from ganeval.wording import with_error

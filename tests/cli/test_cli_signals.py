@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cli_helpers import Run
 from click.exceptions import Exit
-from conftest import Run
 from core_helpers import terminated_child
 
 import ganeval_cli.signals

@@ -145,6 +145,26 @@ def test_no_preset_is_judged_by_what_another_reached() -> None:
     assert not any(targets for (_, preset), targets in found.items() if preset == "quick")
 
 
+@pytest.mark.parametrize(
+    ("name", "preset", "figures"),
+    [
+        ("gan", "paper", {("parzen-log-likelihood", 225)}),
+        ("cgan", "paper", {("parzen-log-likelihood", 132)}),
+        ("acgan", "paper", {("is", 8.25)}),
+        ("progan", "paper", {("fid", 7.3)}),
+        ("progan", "cifar10", {("is", 8.8)}),
+        (
+            "bigan",
+            "paper",
+            {("1nn-accuracy-of-encodings", 0.921), ("1nn-accuracy-of-hidden", 0.9735), ("reconstruction-ratio", 0.62)},
+        ),
+    ],
+)
+def test_a_preset_quotes_its_papers_figures(name: str, preset: str, figures: set[tuple[str, float]]) -> None:
+    """Those that no other test names, as the papers and their code print them."""
+    assert {(one.metric, one.value) for one in VARIANTS[name].recipe(preset).targets} >= figures
+
+
 @pytest.fixture(scope="module")
 def sampler() -> Sampler:
     """An untrained model."""

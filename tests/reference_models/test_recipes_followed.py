@@ -132,6 +132,26 @@ def test_a_lucic2018_variant_has_the_studys_defaults(loss: str) -> None:
     assert found == normalised
 
 
+# Table 2 of the study: FID on MNIST, Fashion-MNIST, CIFAR-10 and CelebA.
+FIGURES = {
+    "minimax": (9.8, 29.6, 72.7, 65.6),
+    "non-saturating": (6.8, 26.5, 58.5, 55.0),
+    "least-squares": (7.8, 30.7, 87.1, 53.9),
+    "wgan": (6.7, 21.5, 55.2, 41.3),
+    "wgan-gp": (20.3, 24.5, 55.8, 30.3),
+    "dragan": (7.6, 27.7, 69.8, 42.3),
+    "began": (13.1, 22.9, 71.4, 38.9),
+}
+
+
+@pytest.mark.parametrize("loss", FIGURES)
+def test_a_lucic2018_variant_quotes_its_own_row(loss: str) -> None:
+    """Each set's preset has the figure of its column."""
+    presets = ("paper-mnist", "paper-fashionmnist", "paper", "paper-celeba")
+    recipes = [VARIANTS[f"lucic2018-{loss}"].recipe(preset) for preset in presets]
+    assert tuple(recipe.targets[0].value for recipe in recipes) == FIGURES[loss]
+
+
 def test_each_set_of_the_study_is_a_preset_with_its_own_figure() -> None:
     """Sizes, lengths, and FID of 10,000 fakes against the test images are the study's."""
     recipes = VARIANTS["lucic2018-wgan-gp"].recipes

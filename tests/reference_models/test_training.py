@@ -152,10 +152,12 @@ def broken_at(step: int) -> Callable[[Training], Mapping[str, float]]:
     return monitor
 
 
-def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path: Path) -> None:
-    """Error and log name the tensor and the step, and the previous checkpoint is intact."""
+@pytest.mark.parametrize("log_every", [1, 3])
+def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path: Path, log_every: int) -> None:
+    """Error and log name the tensor and the step, logged or not, and the previous checkpoint is intact."""
     heard: list[Finding] = []
-    loop = small_run(tmp_path / "run", {"save_every": 2}, Callbacks(monitors=[broken_at(3)], warn=heard.append))
+    intervals = {"save_every": 2, "log_every": log_every}
+    loop = small_run(tmp_path / "run", intervals, Callbacks(monitors=[broken_at(3)], warn=heard.append))
     found = r"divergence at step 4: loss/discriminator is nan.* parameter generator\.2\.weight, in 1 of its 1024 "
     with pytest.raises(TrainingError, match=found):
         loop.run()

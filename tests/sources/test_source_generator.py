@@ -69,7 +69,8 @@ def test_the_seed_decides_the_images():
 
 
 def test_one_call_asks_for_one_chunk():
-    """No call asks for more than a chunk, and no image is discarded."""
+    """No call asks for more than 32 images, and none is discarded; another number would draw other images."""
+    assert CHUNK == 32
     generator = Noise()
     drawn(generator, 2 * CHUNK + 3, batch_size=5)
     assert [n for n, _ in generator.calls] == [CHUNK, CHUNK, 3]
