@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler
 from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.images import declared_range
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of
+from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, batch_of
 from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
 _Labelled = tuple[Tensor, int | None]
@@ -56,7 +56,7 @@ class StreamSource:
         """The position in the stream."""
         return f"{self.name}[{index}]"
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
         if self._consumed and iter(self._batches) is self._batches:
             raise SourceError(f"{self.name} has been read to its end, and an iterator cannot be read twice.")
