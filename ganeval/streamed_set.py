@@ -16,7 +16,7 @@ from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
 from ganeval.outputs import Output
-from ganeval.parts import Part, gathered
+from ganeval.parts import FeaturePart, gathered
 from ganeval.processes import processes
 from ganeval.ranges import ValueRange
 from ganeval.sources.base import Group, ImageBatch, ReadReport
@@ -90,7 +90,7 @@ class StreamedSet:
         keys = [(of, output) for output in sorted(outputs)]
         pixels = torch.cat(self.pixels) if self.pixels else torch.empty(0, dtype=torch.int64, device="cpu")
         arrays = {key: torch.cat([part[key[1]] for part in self.rows]) for key in keys if self.rows}
-        whole = gathered(Part(arrays, pixels, None, self.report), keys)
+        whole = gathered(FeaturePart(arrays, pixels, None, self.report), keys)
         report = replace(whole.report, repeats=repeats_of(whole.pixels) if drawn else [])
         counts = processes().exchange(len(pixels))
         twice = _of_two_processes(whole.pixels, counts)

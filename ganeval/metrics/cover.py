@@ -80,7 +80,7 @@ class Inside(NamedTuple):
         return Counts(np.bincount(self.rows, minlength=rows), np.bincount(self.centres, minlength=len(self.radii)))
 
 
-class Lists:
+class NeighbourLists:
     """The neighbours that centres list, in numpy, which does not start threads for arrays this small.
 
     neighbours: int64 [N, K], nearest first. near: float64 [N, K], their squared distances, accurate to float32.
@@ -130,7 +130,7 @@ class Cover:
         """The same for subsets of centres and rows: radii reach to the k-th neighbour in the subset of centres."""
         assert self.pairs is not None
         places, rows, squares = (np.concatenate(arrays) for arrays in zip(*self.pairs, strict=True))
-        lists = Lists(self.centres)
+        lists = NeighbourLists(self.centres)
         for centres_there, rows_there in choices:
             nearer = lists.nearer(centres_there)
             radii = lists.radii(centres_there, self.k)

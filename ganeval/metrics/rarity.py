@@ -14,7 +14,16 @@ from torch import Tensor
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.cover import Bools, Cover, Inside, Lists, check_neighbours, check_sizes, listed, no_error_bar
+from ganeval.metrics.cover import (
+    Bools,
+    Cover,
+    Inside,
+    NeighbourLists,
+    check_neighbours,
+    check_sizes,
+    listed,
+    no_error_bar,
+)
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, near_rows
 from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, shared_by_halves
@@ -61,7 +70,7 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
     centres = _balls(real, k)
     cover = Cover(centres, len(fake), k, inclusive=False)
     of_fakes = _of_fakes(centres, Rows(fake), cover)
-    of_reals = _of_reals(Lists(centres), np.ones(len(real), np.bool_), k)
+    of_reals = _of_reals(NeighbourLists(centres), np.ones(len(real), np.bool_), k)
     if not of_reals.mean():
         raise MetricError(f"All reals have {k} copies and no neighbourhoods, so none is rare; choose a larger k.")
     value = float(of_fakes.mean() / of_reals.mean())
@@ -115,7 +124,7 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
         scores = _of_fakes(_balls(real, k), Rows(fake), None)
     else:
         real = check_features(real)
-        scores = _of_reals(Lists(_balls(real, k)), np.ones(len(real), np.bool_), k)
+        scores = _of_reals(NeighbourLists(_balls(real, k)), np.ones(len(real), np.bool_), k)
     return torch.from_numpy(scores).to(real.device)
 
 
@@ -141,7 +150,7 @@ def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> Floats:
     return _roots(least.cpu().numpy())
 
 
-def _of_reals(lists: Lists, there: Bools, k: int) -> Floats:
+def _of_reals(lists: NeighbourLists, there: Bools, k: int) -> Floats:
     """The scores of the reals of a subset by the others of it, [N]; 0 for those outside of the subset.
 
     Without a real, those that have it among their k nearest reach to the next one.
@@ -160,7 +169,7 @@ def _roots(squares: Floats) -> Floats:
 
 def _on_halves(cover: Cover, k: int, seed: int) -> Floats:
     """The ratio on halves of both sets, in the form of `shared_by_halves`."""
-    lists = Lists(cover.centres)
+    lists = NeighbourLists(cover.centres)
     choices = [half for halves in random_halves((len(lists.near), len(cover.whole.rows)), seed=seed) for half in halves]
     choices_of_both = [(reals, fakes) for reals, fakes in choices]
     values = []

@@ -17,7 +17,7 @@ from ganeval.ranges import ValueRange
 from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, batch_of
 from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
-_Labelled = tuple[Tensor, int | None]
+_LabelledImage = tuple[Tensor, int | None]
 
 
 class StreamSource:
@@ -87,7 +87,7 @@ class StreamSource:
         """The declared range, and the number of images taken from the start, if it was given."""
         return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
-    def _images(self, report: ReadReport) -> Iterator[_Labelled]:
+    def _images(self, report: ReadReport) -> Iterator[_LabelledImage]:
         for number, batch in enumerate(self._given()):
             where = f"{self.name}, batch {number}"
             if _are_pil(batch):
@@ -111,7 +111,7 @@ class StreamSource:
             # It is other people's code and may raise anything.
             raise SourceError(f"{self.name}, batch {number}: the iterable raised {_raised(error)}") from error
 
-    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
+    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_LabelledImage]:
         """Images with their labels, counted in the report."""
         report.conversions.update(dict.fromkeys(found.conversions, len(found.images)))
         report.range_use.update(found.use)
