@@ -12,6 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ganeval.array_types import FeatureArray
 from ganeval.cache import Cache
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import DecodeError, SourceError, UsageError
@@ -31,16 +32,7 @@ from ganeval.segments import Segments, segment_count
 from ganeval.selection import MetricNames, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, check_skips, joined_reports, length
-from ganeval.sources.extracted import (
-    FeatureArray,
-    PartFile,
-    PartHeader,
-    PartRows,
-    is_extracted,
-    shard_names,
-    united,
-    write_part,
-)
+from ganeval.sources.extracted import PartFile, PartHeader, PartRows, is_extracted, shard_names, united, write_part
 from ganeval.sources.file_filter import is_glob
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable

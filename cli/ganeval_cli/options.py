@@ -22,6 +22,8 @@ from ganeval.places import Place
 from ganeval.settings import ON_ERROR, MetricOptions, Settings
 from ganeval_cli.io import LocalPath, OutputFile, check_json
 
+# What click makes a command of.
+CommandFunction = Callable[..., None]
 Format = Literal["table", "json", "csv", "markdown"]
 EVERY_PROTOCOL = "all"
 EVERY_METRIC = "all"
@@ -62,7 +64,7 @@ class Command(click.Command):
 
 def command(
     *items: OptionGroup | click.Option, name: str | None = None, epilog: str | None = None
-) -> Callable[[Callable[..., None]], Command]:
+) -> Callable[[CommandFunction], Command]:
     """Make a function a command with these options; its own, by `@click.option`, come first in the help."""
     return click.command(name, cls=Command, items=items, epilog=epilog)
 

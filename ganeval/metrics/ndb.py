@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.errors import MetricError
 from ganeval.linalg import CHUNK, chunks
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.classifiers import FeatureArray, rows
+from ganeval.metrics.classifiers import rows
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.shares import CountArray, Statistic, different_share, jensen_shannon, standard_error
 from ganeval.uncertainty import Estimate, normal_interval

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.errors import MetricError
 from ganeval.metrics.base import check_options
-from ganeval.metrics.classifiers import FeatureArray, rows
+from ganeval.metrics.classifiers import rows
 from ganeval.metrics.moments import check_pair
 
 BINS, ANGLES, RUNS = 20, 101, 5

@@ -28,6 +28,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
 from ganeval.errors import SourceError, UsageError
@@ -49,7 +50,6 @@ MEMBER = "part"
 DAMAGED = (*CORRUPT, KeyError, TypeError, AttributeError, zlib.error)
 # How many shards are named in a message.
 NAMED = 12
-FeatureArray = NDArray[np.float32]
 Range = tuple[int, int]
 
 
