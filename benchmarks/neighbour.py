@@ -26,7 +26,7 @@ from ganeval.extractors.base import Extractor, identity
 from ganeval.extractors.running import run, run_all
 from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
-from ganeval.sources.base import Batch, Group
+from ganeval.sources.base import Group, ImageBatch
 
 FEATURES: frozenset[Output] = frozenset(("features",))
 IMAGES, SIDE, BATCH = 64, 256, 8
@@ -90,7 +90,7 @@ def _tools(images: Tensor, weights: Path) -> dict[str, Callable[[], object]]:
     """By name, what computes the features of all images."""
     extractor = open_extractor("inception", protocol=find_protocol("tensorflow"), weights=weights)
     key = identity(extractor)
-    batches = [Batch((Group(tuple(range(len(part))), part),)) for part in torch.split(images, BATCH)]
+    batches = [ImageBatch((Group(tuple(range(len(part))), part),)) for part in torch.split(images, BATCH)]
     original = inception.load_state_dict_from_url
     inception.load_state_dict_from_url = lambda *args, **kwargs: torch.load(weights)  # noqa: ARG005
     try:
@@ -113,7 +113,7 @@ def _forward(network: Callable[[Tensor], object], images: Tensor, size: int) -> 
             network(part)
 
 
-def _on_one_thread(extractor: Extractor, batches: list[Batch]) -> None:
+def _on_one_thread(extractor: Extractor, batches: list[ImageBatch]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     for batch in batches:

@@ -24,7 +24,7 @@ from benchmarks.photographs import Remembering, crops
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.results import MetricResult
-from ganeval.selection import Names
+from ganeval.selection import MetricNames
 
 PATCH = 12
 # Crops of photographs, of which the reals and the fakes are taken.
@@ -43,7 +43,7 @@ class Kind:
 
     images: Labelled
     damages: Sequence[str]
-    views: Mapping[str | Remembering, Names]
+    views: Mapping[str | Remembering, MetricNames]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def patches() -> Kind:
 
 def photographs() -> Kind:
     """Crops of ten photographs, 96 x 96; the class is the photograph."""
-    views: dict[str | Remembering, Names] = {
+    views: dict[str | Remembering, MetricNames] = {
         Remembering(): "all",
         "pixels:16": ("ms_ssim_diversity",),
         "pixels:96": ("fwd",),

@@ -17,22 +17,21 @@ from ganeval.comparison import (
 )
 from ganeval.duplicates import copies_caveat
 from ganeval.evaluation import evaluations, settings_by_extractor
-from ganeval.options import Options
 from ganeval.outputs import Output
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.run_statistics import compare_saved_runs, named_runs
 from ganeval.runs import RunsComparison
-from ganeval.selection import Names, Selection, select_metrics
-from ganeval.settings import Settings, SettingsKeywords
+from ganeval.selection import MetricNames, Selection, select_metrics
+from ganeval.settings import MetricOptions, Settings, SettingsKeywords
 
 
 def compare(
     real: object,
     fakes: Mapping[str, object],
     *,
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: MetricNames = None,
+    options: MetricOptions | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
@@ -74,8 +73,8 @@ def compare_extractors(
     fakes: Mapping[str, object],
     *,
     extractors: Sequence[object],
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: MetricNames = None,
+    options: MetricOptions | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
@@ -115,8 +114,8 @@ def compare_runs(
     real: object,
     runs: Mapping[str, Sequence[object]],
     *,
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: MetricNames = None,
+    options: MetricOptions | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],

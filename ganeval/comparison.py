@@ -304,7 +304,7 @@ class ExtractorsComparison:
 
 
 # The covariance of a metric's values of two generators; None where it is not known.
-Covariance = Callable[[str, str, str], float | None]
+CovarianceOf = Callable[[str, str, str], float | None]
 # Whether a metric of two generators may be compared.
 Allowed = Callable[[str, str, str], bool]
 
@@ -319,7 +319,7 @@ class Distribution(Protocol):
 
 def differences(
     evaluations: Mapping[str, Evaluation],
-    covariance: Covariance,
+    covariance: CovarianceOf,
     distribution: Distribution = NORMAL,
     *,
     allowed: Allowed = lambda *_: True,
@@ -334,7 +334,7 @@ def differences(
 
 
 def joint_differences(
-    compared: Sequence[tuple[Mapping[str, Evaluation], Covariance]], distribution: Distribution = NORMAL
+    compared: Sequence[tuple[Mapping[str, Evaluation], CovarianceOf]], distribution: Distribution = NORMAL
 ) -> list[tuple[Difference, ...]]:
     """The differences of several comparisons, as of `differences`, with p-values corrected over all of them."""
     return _judged([list(_gaps(evaluations, covariance, distribution)) for evaluations, covariance in compared])
@@ -347,7 +347,7 @@ def _judged(groups: "Sequence[Sequence[_Gap]]") -> list[tuple[Difference, ...]]:
 
 
 def _gaps(
-    evaluations: Mapping[str, Evaluation], covariance: Covariance, distribution: Distribution
+    evaluations: Mapping[str, Evaluation], covariance: CovarianceOf, distribution: Distribution
 ) -> "Iterator[_Gap]":
     """The differences of one comparison, not judged yet."""
     for first, second in combinations(evaluations, 2):

@@ -24,7 +24,7 @@ from ganeval.sources.remarks import value_remarks
 from ganeval.uncertainty import Estimate, summary
 
 # What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
-_Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
+_FamilyOutcome = tuple[Mapping[str, Estimate] | MetricError, list[str]]
 
 
 def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, seed: int) -> Evaluation:
@@ -56,7 +56,7 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     }
     # Names that share a call, such as precision and recall, share its key.
     calls = {key: name for name, (key, _) in reversed(list(resolved.items()))}
-    team, own = processes(), dict[str, _Family]()
+    team, own = processes(), dict[str, _FamilyOutcome]()
     with team.together():
         # Processes compute them in turn, and exchange what they found.
         for key, name in sorted(calls.items())[team.rank :: team.size]:

@@ -11,13 +11,13 @@ from ganeval.features import FeatureSet
 from ganeval.metrics.nearest import near_copies
 from ganeval.outputs import Output
 from ganeval.results import Evaluation
-from ganeval.sources.base import Batch
+from ganeval.sources.base import ImageBatch
 
 # Rows that are copied at a time.
 ROWS_A_COPY = 8192
 
 
-def pixel_digests(batch: Batch) -> Tensor:
+def pixel_digests(batch: ImageBatch) -> Tensor:
     """A number of every image, equal for images of equal pixels, in the format of any file.
 
     Args:

@@ -15,13 +15,12 @@ from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
 from ganeval.features import FeatureSet
 from ganeval.inputs import open_images, open_setups, prepare
-from ganeval.options import Options
 from ganeval.outputs import Output
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import HALVES, Evaluation, MetricResult
-from ganeval.selection import Names, Selection, select_metrics
-from ganeval.settings import Settings, SettingsKeywords, whole_number
+from ganeval.selection import MetricNames, Selection, select_metrics
+from ganeval.settings import MetricOptions, Settings, SettingsKeywords, whole_number
 
 SPLITS = 10
 
@@ -30,7 +29,7 @@ def fid(
     real: object,
     fake: object,
     *,
-    options: Options | None = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> MetricResult:
@@ -58,7 +57,7 @@ def fid(
 def inception_score(
     fake: object,
     *,
-    options: Options | None = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> MetricResult:
@@ -86,8 +85,8 @@ def evaluate(
     real: object,
     fake: object,
     *,
-    metrics: Names = ("fid",),
-    options: Options | None = None,
+    metrics: MetricNames = ("fid",),
+    options: MetricOptions | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
@@ -126,8 +125,8 @@ def evaluate_protocols(
     real: object,
     fake: object,
     *,
-    metrics: Names = ("fid",),
-    options: Options | None = None,
+    metrics: MetricNames = ("fid",),
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
@@ -173,8 +172,8 @@ def evaluate_extractors(
     fake: object,
     *,
     extractors: Sequence[object],
-    metrics: Names = ("fid",),
-    options: Options | None = None,
+    metrics: MetricNames = ("fid",),
+    options: MetricOptions | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
@@ -215,8 +214,8 @@ def evaluate_extractors(
 def noise_floor(
     real: object,
     *,
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: MetricNames = None,
+    options: MetricOptions | None = None,
     splits: int = SPLITS,
     lenient: bool = False,
     progress: Progress = silent,

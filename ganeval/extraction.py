@@ -13,7 +13,7 @@ from ganeval.extractors import Setup
 from ganeval.extractors.base import Extractor, Identity, identity
 from ganeval.features import FeatureSet
 from ganeval.outputs import Output
-from ganeval.parts import Part, extracted, gathered, joined
+from ganeval.parts import FeaturePart, extracted, gathered, joined
 from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
@@ -176,7 +176,7 @@ def read_part(
     *,
     progress: Progress = silent,
     segments: Segments | None = None,
-) -> Part:
+) -> FeaturePart:
     """Decode a source once, each process its share of it, and run every extractor on each batch.
 
     Args:

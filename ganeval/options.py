@@ -8,9 +8,8 @@ from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.base import LABELS, Row, checked_value, defaults, parameters
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
+from ganeval.settings import MetricOptions
 
-# Options by metric or family, then by name.
-Options = Mapping[str, Mapping[str, object]]
 EXAMPLE = "{'prdc': {'k': 3}}"
 
 
@@ -44,7 +43,7 @@ def options_key(name: str, metric: Row) -> str:
     return metric.family or name
 
 
-def resolve_options(name: str, metric: Metric, asked: Options, protocol: Protocol) -> dict[str, object]:
+def resolve_options(name: str, metric: Metric, asked: MetricOptions, protocol: Protocol) -> dict[str, object]:
     """All options of a metric: its defaults, overridden by the protocol, then by what was asked for.
 
     Args:

@@ -28,12 +28,12 @@ from ganeval.metrics.base import defaults
 from ganeval.metrics.lookup import ALL, find_rows
 from ganeval.metrics.pooled import Pooled
 from ganeval.option_objects import open_objects, written
-from ganeval.options import Options, checked_options, options_key
+from ganeval.options import checked_options, options_key
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
 from ganeval.results import PAIRS, Evaluation, MetricResult
-from ganeval.settings import Settings
+from ganeval.settings import MetricOptions, Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, part_of
 from ganeval.sources.items import choose
@@ -43,7 +43,7 @@ from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student
 
 # The metrics computed when none are named.
 USUAL = ("psnr", "ssim", "l1")
-Names = Sequence[Any] | Literal["all"] | None
+PairMetricNames = Sequence[Any] | Literal["all"] | None
 
 
 class PairsKeywords(TypedDict, total=False):
@@ -78,8 +78,8 @@ def evaluate_pairs(
     real: object,
     fake: object,
     *,
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: PairMetricNames = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[PairsKeywords],
 ) -> Evaluation:
@@ -122,8 +122,8 @@ def compare_pairs(
     real: object,
     fakes: Mapping[str, object],
     *,
-    metrics: Names = None,
-    options: Options | None = None,
+    metrics: PairMetricNames = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[PairsKeywords],
 ) -> Comparison:
@@ -170,8 +170,8 @@ def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, 
 def _evaluations(
     real: object,
     fakes: Sequence[object],
-    names: Names,
-    asked: Options | None,
+    names: PairMetricNames,
+    asked: MetricOptions | None,
     given: Mapping[str, Any],
     *,
     progress: Progress,
@@ -228,7 +228,7 @@ def _evaluations(
     ]
 
 
-def _rows(names: Names) -> tuple[Mapping[str, PairMetric], list[str]]:
+def _rows(names: PairMetricNames) -> tuple[Mapping[str, PairMetric], list[str]]:
     """The rows of the metrics, and what is wrong with those of other packages where all were asked for."""
     if isinstance(names, str) and names == ALL:
         return PAIR_METRICS.usable(), PAIR_METRICS.problems()

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ganeval.array_types import FeatureArray
 from ganeval.cache import Cache
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import DecodeError, SourceError, UsageError
@@ -21,26 +22,17 @@ from ganeval.extractors.base import Extractor, identity
 from ganeval.inputs import open_images, open_setups
 from ganeval.options import resolve_options
 from ganeval.outputs import Output
-from ganeval.parts import Part
+from ganeval.parts import FeaturePart
 from ganeval.paths import cache_root
 from ganeval.places import Place, RemotePath, place_of
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
 from ganeval.segments import Segments, segment_count
-from ganeval.selection import Names, Selection, select_metrics
+from ganeval.selection import MetricNames, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, check_skips, joined_reports, length
-from ganeval.sources.extracted import (
-    FeatureArray,
-    PartFile,
-    PartHeader,
-    PartRows,
-    is_extracted,
-    shard_names,
-    united,
-    write_part,
-)
+from ganeval.sources.extracted import PartFile, PartHeader, PartRows, is_extracted, shard_names, united, write_part
 from ganeval.sources.file_filter import is_glob
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
@@ -89,7 +81,7 @@ def extract_features(
     path: str | Place,
     *,
     shard: tuple[int, int] = (1, 1),
-    metrics: Names = None,
+    metrics: MetricNames = None,
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> ExtractedPart:
@@ -350,7 +342,7 @@ def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
     return contents is not None and b"".join(share.digests()) == contents.tobytes()
 
 
-def _write(path: Place, wanted: PartHeader, part: Part, source: Source) -> ExtractedPart:
+def _write(path: Place, wanted: PartHeader, part: FeaturePart, source: Source) -> ExtractedPart:
     """Write what was extracted of a shard."""
     start = wanted.ranges[0][0] if wanted.ranges else 0
     report = replace(part.report, skipped_indices=[start + index for index in part.report.skipped_indices])

@@ -29,7 +29,7 @@ DIGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FeaturePart:
     """What was extracted of consecutive images of a source, with one or more extractors.
 
     Attributes:
@@ -60,7 +60,7 @@ def extracted(
     outputs: frozenset[Output],
     reading: Reading,
     advance: Callable[[int], object],
-) -> Part:
+) -> FeaturePart:
     """Decode the images of a source, and run every extractor on each batch.
 
     Args:
@@ -98,10 +98,10 @@ def extracted(
         arrays = {(key, output): array for key, kept in rows.items() for output, array in kept.arrays().items()}
         known = torch.cat(pixels) if pixels else torch.empty(0, dtype=torch.int64, device="cpu")
         digests = torch.from_numpy(np.frombuffer(contents, np.uint8).reshape(-1, DIGEST)) if has_contents else None
-        return Part(arrays, known, digests, report)
+        return FeaturePart(arrays, known, digests, report)
 
 
-def joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Part:
+def joined(parts: Iterable[FeaturePart], keys: Sequence[tuple[Identity, Output]]) -> FeaturePart:
     """Parts that are read one after the other, as one.
 
     Args:
@@ -126,10 +126,10 @@ def joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Pa
             start += len(part.pixels) + len(part.report.skipped)
         arrays = {key: store.arrays()[key[1]] for key, store in rows.items() if store.count}
         known = torch.cat(contents) if len(contents) == len(pixels) else None
-        return Part(arrays, torch.cat(pixels), known, joined_reports(reports))
+        return FeaturePart(arrays, torch.cat(pixels), known, joined_reports(reports))
 
 
-def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:
+def gathered(part: FeaturePart, keys: Sequence[tuple[Identity, Output]]) -> FeaturePart:
     """The parts of all processes as one, in every process.
 
     Args:
@@ -159,7 +159,7 @@ def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:
         rows = dict(zip(keys, empty, strict=True))
     contents = part.contents if part.contents is not None else torch.empty(0, DIGEST, dtype=torch.uint8, device="cpu")
     live = any(live for _, live in parts)
-    return Part(
+    return FeaturePart(
         {key: team.gather(rows[key]) for key in keys if read},
         team.gather(part.pixels),
         None if live else team.gather(contents),

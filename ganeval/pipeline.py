@@ -19,15 +19,16 @@ from ganeval.features import FeatureSet
 from ganeval.inputs import open_setups, prepare
 from ganeval.metrics.base import defaults
 from ganeval.metrics.lookup import ALL, find_metrics
-from ganeval.options import Options, needs_labels, options_key
-from ganeval.selection import USUAL, Names, Selection, select_metrics
+from ganeval.options import needs_labels, options_key
+from ganeval.selection import USUAL, MetricNames, Selection, select_metrics
+from ganeval.settings import MetricOptions
 
 __all__ = [
     "ALL",
     "USUAL",
     "FeatureSet",
-    "Names",
-    "Options",
+    "MetricNames",
+    "MetricOptions",
     "Selection",
     "Setup",
     "check_supported",

@@ -327,7 +327,7 @@ class RemotePath:
         if self._spool is None and (self._after.startswith("::") or self._before or self.size() is None):
             # A member of an archive has no random access, nor has a file of an unknown size.
             self.fetch()
-        return io.BufferedReader(_Blocks(self), 1 << 16)
+        return io.BufferedReader(_BlockReader(self), 1 << 16)
 
     def read_bytes(self) -> bytes:
         """The whole file.
@@ -455,7 +455,7 @@ _kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 _keeping = Lock()
 
 
-class _Blocks(io.RawIOBase):
+class _BlockReader(io.RawIOBase):
     """A remote file of a known size, read by blocks."""
 
     def __init__(self, place: RemotePath) -> None:

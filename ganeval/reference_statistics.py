@@ -7,12 +7,12 @@ from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
 from ganeval.inputs import open_images, open_setups
 from ganeval.metrics.moments import Moments
-from ganeval.options import Options, resolve_options
+from ganeval.options import resolve_options
 from ganeval.places import Place, place_of
 from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
 from ganeval.selection import select_metrics
-from ganeval.settings import Settings, SettingsKeywords
+from ganeval.settings import MetricOptions, Settings, SettingsKeywords
 from ganeval.sources.remarks import value_remarks
 from ganeval.sources.statistics import Statistics, StoredGaussian, read_statistics, write_statistics
 
@@ -21,7 +21,7 @@ def write_reference(
     real: object,
     path: str | Place,
     *,
-    options: Options | None = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> Statistics:

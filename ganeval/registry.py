@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Registry"]
 
-Row = TypeVar("Row")
+RowT = TypeVar("RowT")
 # What can be typed in a list of names, and before a colon or a dot.
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 
-class Registry(Mapping[str, Row], Generic[Row]):
+class Registry(Mapping[str, RowT], Generic[RowT]):
     """Rows by name. A name has one row, whoever adds it.
 
     Args:
@@ -35,7 +35,9 @@ class Registry(Mapping[str, Row], Generic[Row]):
         accept: Makes a row of what was registered, or of what an entry point names; raises UsageError for other things.
     """
 
-    def __init__(self, kind: str, *, group: str, rows: Mapping[str, Row], accept: Callable[[str, object], Row]) -> None:
+    def __init__(
+        self, kind: str, *, group: str, rows: Mapping[str, RowT], accept: Callable[[str, object], RowT]
+    ) -> None:
         self.kind, self.group = kind, group
         self._rows, self.accept = dict(rows), accept
 
@@ -60,7 +62,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
             )
         self._rows[name] = self.accept(name, row)
 
-    def __getitem__(self, name: str) -> Row:
+    def __getitem__(self, name: str) -> RowT:
         """The row of a name.
 
         Raises:
@@ -82,7 +84,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
     def __len__(self) -> int:
         return len({**self._rows, **self._points})
 
-    def usable(self) -> dict[str, Row]:
+    def usable(self) -> dict[str, RowT]:
         """All rows but those whose package cannot be used, about which `problems` speaks. Imports the packages."""
         return {name: self[name] for name in self if self._problem(name) is None}
 
@@ -102,7 +104,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
             return str(error)
         return None
 
-    def _load(self, name: str) -> Row:
+    def _load(self, name: str) -> RowT:
         """The row that an entry point stands for; KeyError where there is no such entry point."""
         points = self._points[name]
         packages = " and ".join(_package(point) for point in points)

@@ -321,7 +321,7 @@ def _covariance(metric: str, one: Evaluation, other: Evaluation) -> float | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Gap:
+class _MethodGap:
     """A difference of methods that has not been judged yet. worse: by how much, where less is better."""
 
     metric: str
@@ -376,7 +376,7 @@ def _differences(runs: Runs, metrics: Sequence[str]) -> tuple[MethodDifference, 
     return tuple(gap.judged(p_corrected) for gap, p_corrected in zip(gaps, corrected, strict=True))
 
 
-def _gap(metric: str, first: tuple[str, Sequence[Evaluation]], second: tuple[str, Sequence[Evaluation]]) -> _Gap:
+def _gap(metric: str, first: tuple[str, Sequence[Evaluation]], second: tuple[str, Sequence[Evaluation]]) -> _MethodGap:
     (first_name, a), (second_name, b) = first, second
     sides = [[one.metrics[metric] for one in side] for side in (a, b)]
     scores = [[one.to_minimise(one.value) for one in side] for side in sides]
@@ -391,7 +391,7 @@ def _gap(metric: str, first: tuple[str, Sequence[Evaluation]], second: tuple[str
         freedom = welch_freedom(parts, counts) if error else float(sum(counts) - 2)
     else:
         error = _error_of_models(metric, a, b)
-    return _Gap(
+    return _MethodGap(
         metric=metric,
         first=first_name,
         second=second_name,

@@ -20,7 +20,7 @@ from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
 from ganeval.extractors.base import Identity
 from ganeval.outputs import Output
-from ganeval.parts import Part
+from ganeval.parts import FeaturePart
 from ganeval.sources.base import ReadReport, Source
 from ganeval.sources.npz import write_array
 
@@ -55,9 +55,9 @@ class Segments:
         source: Source,
         batch_size: int,
         keys: Sequence[Key],
-        read: Callable[[Source | None], Part],
+        read: Callable[[Source | None], FeaturePart],
         advance: Callable[[int], object],
-    ) -> Iterator[Part]:
+    ) -> Iterator[FeaturePart]:
         """All segments of a source in their order: kept ones, and others once they are read and kept.
 
         Args:
@@ -85,7 +85,7 @@ class Segments:
         """Remove all of them; one that cannot be removed stays until the cache is cleared."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _kept(self, path: Path, keys: Sequence[Key]) -> Part | None:
+    def _kept(self, path: Path, keys: Sequence[Key]) -> FeaturePart | None:
         """A segment that was kept; None where there is none, or it is damaged."""
         try:
             with zipfile.ZipFile(path) as archive:
@@ -97,11 +97,11 @@ class Segments:
             report = ReadReport.from_dict(parse_json(str(arrays["report"])))
             rows = {key: torch.from_numpy(arrays[str(place)]) for place, key in enumerate(keys) if str(place) in arrays}
             contents = torch.from_numpy(arrays["contents"]) if "contents" in arrays else None
-            return Part(rows, torch.from_numpy(arrays["pixels"]), contents, report)
+            return FeaturePart(rows, torch.from_numpy(arrays["pixels"]), contents, report)
         except DAMAGED:
             return None
 
-    def _keep(self, path: Path, part: Part, keys: Sequence[Key]) -> None:
+    def _keep(self, path: Path, part: FeaturePart, keys: Sequence[Key]) -> None:
         """Keep a segment; where that is not possible, `failed` says why, and no others are tried."""
         if self.failed:
             return

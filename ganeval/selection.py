@@ -7,11 +7,12 @@ from typing import Literal, get_args
 from ganeval.errors import UsageError
 from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.lookup import ALL, find_metrics
-from ganeval.options import Options, checked_options
+from ganeval.options import checked_options
 from ganeval.outputs import Output
+from ganeval.settings import MetricOptions
 
 # Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
-Names = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
+MetricNames = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 
@@ -29,7 +30,7 @@ class Selection:
     """
 
     metrics: Mapping[str, Metric]
-    options: Options
+    options: MetricOptions
     lenient: bool = False
     also: frozenset[Output] = frozenset()
     left_out: str | None = None
@@ -47,7 +48,7 @@ class Selection:
         return frozenset(output for output in found if output is not None)
 
 
-def select_metrics(names: Names, options: Options | None = None, also: Iterable[Output] = ()) -> Selection:
+def select_metrics(names: MetricNames, options: MetricOptions | None = None, also: Iterable[Output] = ()) -> Selection:
     """Find metrics and check their options.
 
     Args:

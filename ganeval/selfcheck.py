@@ -15,7 +15,7 @@ from ganeval.errors import GanevalError, UsageError
 from ganeval.paths import data_root
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.settings import SettingsKeywords
+from ganeval.settings import MetricOptions, SettingsKeywords
 from ganeval.temporaries import temporary
 
 __all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
@@ -63,13 +63,11 @@ DGM_EVAL, DGM_EVAL_TOLERANCE, DGM_EVAL_IMAGES, DGM_EVAL_SEED = 862.53745, 1.0, 5
 # CMMD of the example of cmmd-pytorch: its folders reference_images and generated_images.
 CMMD_EXAMPLE, CMMD_TOLERANCE = 7.696, 0.01
 
-# Options by metric, as `ganeval.options` has them, which imports torch.
-Options = Mapping[str, Mapping[str, object]]
 # ADM's evaluator on its own batches of ImageNet at 256 pixels: title, metric, options of the metric, value, tolerance.
 # It computes precision and recall in float16, which moves them by up to 0.015.
 ADM_REAL, ADM_FAKE = "VIRTUAL_imagenet256_labeled.npz", "admnet_guided_upsampled_imagenet256.npz"
 ADM_PRDC = {"prdc": {"k": 3, "ties": "inclusive"}}
-ADM: tuple[tuple[str, str, Options, float, float], ...] = (
+ADM: tuple[tuple[str, str, MetricOptions, float, float], ...] = (
     ("inception score", "is", {"is": {"splits": 10, "shuffle_seed": None}}, 215.83704, 0.2),
     ("FID", "fid", {}, 3.94256, 0.01),
     ("sFID", "sfid", {}, 6.14043, 0.01),
@@ -263,7 +261,7 @@ def _measured(
     fake: object,
     metric: str,
     *,
-    options: Options | None = None,
+    options: MetricOptions | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> tuple[Evaluation | None, str]:
     """An evaluation with published weights; None with what is missing."""
@@ -326,7 +324,7 @@ def _edm2(measure: Measure, root: Path, preset: str, expected: float, weights: P
 
 
 def _adm(
-    measure: Measure, root: Path, weights: Path | None, row: tuple[str, Options, float, float]
+    measure: Measure, root: Path, weights: Path | None, row: tuple[str, MetricOptions, float, float]
 ) -> tuple[bool | None, str]:
     """One of the numbers that ADM's evaluator prints for its own reference and samples."""
     metric, options, expected, tolerance = row

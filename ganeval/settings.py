@@ -13,9 +13,11 @@ from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, Protocol, find_protocol
 from ganeval.ranges import parse_range
 
-__all__ = ["ON_ERROR", "MeasuringKeywords", "ReadingKeywords", "Settings", "SettingsKeywords"]
+__all__ = ["ON_ERROR", "MeasuringKeywords", "MetricOptions", "ReadingKeywords", "Settings", "SettingsKeywords"]
 
 ON_ERROR = ("fail", "skip")
+# Options of metrics by metric or family, then by name.
+MetricOptions = Mapping[str, Mapping[str, object]]
 
 
 class MeasuringKeywords(TypedDict, total=False):

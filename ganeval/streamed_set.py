@@ -16,10 +16,10 @@ from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
 from ganeval.outputs import Output
-from ganeval.parts import Part, gathered
+from ganeval.parts import FeaturePart, gathered
 from ganeval.processes import processes
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Batch, Group, ReadReport
+from ganeval.sources.base import Group, ImageBatch, ReadReport
 from ganeval.sources.repeats import repeats_of
 
 # The two sides, by whether they are the reals.
@@ -70,7 +70,7 @@ class StreamedSet:
         checked = to_uint8(to_rgb(given, where=where), value_range, where=where)
         known = None if labels is None else _checked_labels(labels, len(images), where)
         parts = [checked[start : start + batch_size] for start in range(0, len(checked), batch_size)]
-        key, batches = identity(extractor), (Batch((Group(tuple(range(len(part))), part),)) for part in parts)
+        key, batches = identity(extractor), (ImageBatch((Group(tuple(range(len(part))), part),)) for part in parts)
         taken = [(found[key], pixel_digests(batch)) for batch, found in run_all(batches, {key: extractor}, outputs)]
         self.rows += [rows for rows, _ in taken]
         self.pixels += [pixels for _, pixels in taken]
@@ -90,7 +90,7 @@ class StreamedSet:
         keys = [(of, output) for output in sorted(outputs)]
         pixels = torch.cat(self.pixels) if self.pixels else torch.empty(0, dtype=torch.int64, device="cpu")
         arrays = {key: torch.cat([part[key[1]] for part in self.rows]) for key in keys if self.rows}
-        whole = gathered(Part(arrays, pixels, None, self.report), keys)
+        whole = gathered(FeaturePart(arrays, pixels, None, self.report), keys)
         report = replace(whole.report, repeats=repeats_of(whole.pixels) if drawn else [])
         counts = processes().exchange(len(pixels))
         twice = _of_two_processes(whole.pixels, counts)

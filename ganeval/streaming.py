@@ -12,13 +12,12 @@ from ganeval.extractors.base import identity
 from ganeval.features import FeatureSet
 from ganeval.inputs import open_setups
 from ganeval.option_objects import written
-from ganeval.options import Options
 from ganeval.processes import ALONE, Processes, working
 from ganeval.ranges import ValueRange, parse_range
 from ganeval.ranks import all_ranks
 from ganeval.results import Evaluation
 from ganeval.selection import select_metrics
-from ganeval.settings import MeasuringKeywords, Settings
+from ganeval.settings import MeasuringKeywords, MetricOptions, Settings
 from ganeval.streamed_set import SIDES, StreamedSet, sets_of, state_of
 
 UPDATE_BATCH = 64
@@ -62,7 +61,7 @@ class Evaluator:
         self,
         *,
         metrics: Sequence[str] = ("fid",),
-        options: Options | None = None,
+        options: MetricOptions | None = None,
         value_range: ValueRange = "uint8",
         all_ranks: bool = True,
         **settings: Unpack[MeasuringKeywords],

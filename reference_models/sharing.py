@@ -25,7 +25,7 @@ from ganeval.processes import Processes, processes
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class OwnRows:
     """The rows of a batch that a process has: from `start` to before `stop`, of `total`."""
 
     team: Processes
@@ -60,10 +60,10 @@ class Rows:
         return whole.to(own.dtype)
 
 
-_rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
+_rows: ContextVar[OwnRows | None] = ContextVar("rows", default=None)
 
 
-def rows_of(total: int) -> Rows:
+def rows_of(total: int) -> OwnRows:
     """The rows of a batch that this process computes; UsageError for fewer rows than processes."""
     team = processes()
     if total < team.size:
@@ -71,11 +71,11 @@ def rows_of(total: int) -> Rows:
             f"{team.size} processes cannot share a batch, or a part of one, of {total} rows; choose a larger --batch, "
             "a smaller --accumulate, or fewer processes."
         )
-    return Rows(team, total, total * team.rank // team.size, total * (team.rank + 1) // team.size)
+    return OwnRows(team, total, total * team.rank // team.size, total * (team.rank + 1) // team.size)
 
 
 @contextmanager
-def sharing(rows: Rows) -> Iterator[None]:
+def sharing(rows: OwnRows) -> Iterator[None]:
     """Inside, a loss is computed of these rows of a batch."""
     if rows.team.size == 1:
         yield
@@ -125,7 +125,7 @@ def add_up(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(found.view_as(tensor))
 
 
-def logged(seen: Mapping[str, float | Tensor], rows: Rows) -> dict[str, float | Tensor]:
+def logged(seen: Mapping[str, float | Tensor], rows: OwnRows) -> dict[str, float | Tensor]:
     """What a loss logs, of all rows: values per row are put together, other tensors are means over rows."""
     if rows.team.size == 1:
         return dict(seen)
@@ -153,7 +153,7 @@ class _Gathered(torch.autograd.Function):
     """own rows => the rows of all; the gradient of a row is the sum of those that the processes have for it."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, rows: Rows) -> Tensor:
+    def forward(ctx: Any, own: Tensor, rows: OwnRows) -> Tensor:
         ctx.rows = rows
         return rows.gathered(own)
 
@@ -166,7 +166,7 @@ class _Summed(torch.autograd.Function):
     """The rows of all in every process => own rows of the sum over processes: what `_Gathered` is transposed."""
 
     @staticmethod
-    def forward(ctx: Any, whole: Tensor, rows: Rows) -> Tensor:
+    def forward(ctx: Any, whole: Tensor, rows: OwnRows) -> Tensor:
         ctx.rows = rows
         total = _widened(whole).clone(memory_format=torch.contiguous_format)
         rows.team.add(total)
@@ -180,7 +180,7 @@ class _Summed(torch.autograd.Function):
 class _WholeBatch(TorchFunctionMode):
     """Inside, what torch draws and normalises is of the whole batch."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: OwnRows) -> None:
         super().__init__()
         self._rows = rows
 
@@ -198,7 +198,7 @@ class _WholeBatch(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _drawn(rows: Rows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+def _drawn(rows: OwnRows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """torch.rand and its like, of a shape whose first axis is that of rows; a single number is the same for all."""
     *before, shape = args if not isinstance(args[-1], int) else (args,)
     if len(shape) == 0:
@@ -206,13 +206,13 @@ def _drawn(rows: Rows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any) -
     return rows.own(draw(*before, (rows.groups(shape[0]) * rows.total, *shape[1:]), **kwargs))
 
 
-def _like(rows: Rows, draw: Callable[..., Tensor], rows_like: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def _like(rows: OwnRows, draw: Callable[..., Tensor], rows_like: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """torch.randn_like and its like."""
     return rows.own(draw(_whole_ones(rows, rows_like), *args, **kwargs))
 
 
 def _dropout(  # noqa: PLR0917, torch's arguments
-    rows: Rows,
+    rows: OwnRows,
     drop: Callable[..., Tensor],
     input: Tensor,
     p: float = 0.5,
@@ -225,7 +225,7 @@ def _dropout(  # noqa: PLR0917, torch's arguments
     return input * rows.own(drop(_whole_ones(rows, input), p, training))
 
 
-def _whole_ones(rows: Rows, own: Tensor) -> Tensor:
+def _whole_ones(rows: OwnRows, own: Tensor) -> Tensor:
     """Ones for all rows, in memory as this process's are: torch draws numbers in the order of memory."""
     strides = own.stride()
     order = sorted(range(own.ndim), key=lambda axis: (-strides[axis], axis))
@@ -234,7 +234,7 @@ def _whole_ones(rows: Rows, own: Tensor) -> Tensor:
 
 
 def _batch_norm(  # noqa: PLR0917, torch's arguments
-    rows: Rows,
+    rows: OwnRows,
     norm: Callable[..., Tensor],
     input: Tensor,
     running_mean: Tensor | None,
@@ -263,7 +263,7 @@ class _BatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0917, of a function of torch
-        ctx: Any, given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: Rows
+        ctx: Any, given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: OwnRows
     ) -> tuple[Tensor, Tensor, Tensor]:
         found = torch.batch_norm_update_stats(given, None, None, 0.0)
         mean, variance = _of_all(torch.stack(found), rows)
@@ -301,7 +301,7 @@ class _BatchNorm(torch.autograd.Function):
         return direct, None if weight is None else products, None if bias is None else sums, None, None
 
 
-def _normalised(given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: Rows) -> Tensor:
+def _normalised(given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: OwnRows) -> Tensor:
     """What `_BatchNorm` gives, by functions that can be differentiated as often as wanted."""
     axes, shape = [axis for axis in range(given.ndim) if axis != 1], (1, -1, *[1] * (given.ndim - 2))
     variance, mean = torch.var_mean(given, axes, correction=0)
@@ -312,7 +312,7 @@ def _normalised(given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: 
     return torch.addcmul(shift.view(shape), given, scale.view(shape))
 
 
-def _of_all(found: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+def _of_all(found: Tensor, rows: OwnRows) -> tuple[Tensor, Tensor]:
     """Means and variances of this process's rows, [2, C] => those of all rows."""
     means, variances = cast(Tensor, _Gathered.apply(found[None], _one_each(rows))).unbind(1)
     shares = torch.tensor(_shares(rows), dtype=found.dtype, device=found.device)[:, None]
@@ -320,12 +320,12 @@ def _of_all(found: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
     return mean, (shares * (variances + (means - mean).square())).sum(0)
 
 
-def _one_each(rows: Rows) -> Rows:
+def _one_each(rows: OwnRows) -> OwnRows:
     """A row for each process."""
-    return Rows(rows.team, rows.team.size, rows.team.rank, rows.team.rank + 1)
+    return OwnRows(rows.team, rows.team.size, rows.team.rank, rows.team.rank + 1)
 
 
-def _shares(rows: Rows) -> list[float]:
+def _shares(rows: OwnRows) -> list[float]:
     """The share of a batch's rows that each process has."""
     size, total = rows.team.size, rows.total
     return [(total * (rank + 1) // size - total * rank // size) / total for rank in range(size)]

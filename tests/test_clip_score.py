@@ -185,7 +185,7 @@ def test_models_of_transformers_that_cannot_be_used(transformers_model: str, fol
 
 def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images that point away from their captions score 0, and the interval contains it."""
-    tower = pytest.importorskip("ganeval.extractors.open_clip").TextTower
+    tower = pytest.importorskip("ganeval.extractors.open_clip").OpenClipTextTower
     embed, sign = (
         tower.embed,
         1.0 if ganeval.clip_score(folder, extractor=model, cache=False)["clip_score"].value else -1.0,

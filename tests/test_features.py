@@ -28,7 +28,7 @@ from ganeval.precision import full_precision, tf32_products
 from ganeval.progress import silent
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
-from ganeval.sources.base import Batch, Group, Reading, ReadReport
+from ganeval.sources.base import Group, ImageBatch, Reading, ReadReport
 
 FEATURES: frozenset[Output] = frozenset(("features",))
 BOTH: frozenset[Output] = frozenset(("features", "logits"))
@@ -124,12 +124,12 @@ class Watched:
     def item_name(self, index: int) -> str:
         return str(index)
 
-    def batches(self, reading: Reading, report: ReadReport) -> Iterator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Iterator[ImageBatch]:
         seen: list[weakref.ref[Tensor]] = []
         for index in range(self.count):
             images = random_images(1, seed=index)
             seen.append(weakref.ref(images))
-            yield Batch((Group((0,), images),))
+            yield ImageBatch((Group((0,), images),))
             del images
             self.most = max(self.most, sum(one() is not None for one in seen))
 
@@ -171,7 +171,7 @@ def test_no_images_are_refused() -> None:
     """An empty source is an error, not an empty array."""
 
     class Empty(Watched):
-        def batches(self, reading: Reading, report: ReadReport) -> Iterator[Batch]:
+        def batches(self, reading: Reading, report: ReadReport) -> Iterator[ImageBatch]:
             yield from ()
 
     with pytest.raises(SourceError, match="no images to measure"):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import MetricError, UsageError, did_you_mean
+from ganeval.settings import MetricOptions
 from ganeval.wording import NONE, fixed, p_value_text, probability_text
 from ganeval_cli.io import check_png
 from ganeval_cli.options import (
     EVALUATION,
     OUTPUT,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
     metric_option,

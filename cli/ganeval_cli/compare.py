@@ -8,6 +8,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.results import warnings_of
+from ganeval.settings import MetricOptions
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
 from ganeval_cli.compare_runs import compare_methods, show_methods
@@ -17,7 +18,6 @@ from ganeval_cli.options import (
     METRICS,
     OUTPUT,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
 )
@@ -27,7 +27,7 @@ from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, ke
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, ExtractorsComparison
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
 
 
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT, REPORT)
@@ -45,7 +45,7 @@ def compare(
     real: str | None,
     fakes: tuple[str, ...],
     runs: tuple[str, ...],
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     evaluation: EvaluationOptions,
     output: OutputOptions,

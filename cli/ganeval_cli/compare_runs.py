@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ganeval.errors import UsageError
 from ganeval.results import warnings_of
-from ganeval.settings import Settings
+from ganeval.settings import MetricOptions, Settings
 from ganeval.tables import (
     DIFFERENCE_HEAD,
     SPREAD_HEAD,
@@ -16,13 +16,13 @@ from ganeval.tables import (
     spread_cells,
 )
 from ganeval_cli.io import check_local
-from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
+from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, OutputOptions
 from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose
 from ganeval_cli.report_options import ReportOptions
 from ganeval_cli.run import check_specs, keywords, save_and_print, warn
 
 if TYPE_CHECKING:
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
     from ganeval.runs import RunsComparison
 
 _SAVED = ".json"
@@ -33,7 +33,7 @@ def compare_methods(
     real: str | None,
     given: tuple[str, ...],
     *,
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     evaluation: EvaluationOptions,
     output: OutputOptions,

@@ -15,7 +15,7 @@ from ganeval_cli.run import check_one_setup, check_specs, keywords, warn
 
 if TYPE_CHECKING:
     from ganeval import ExtractedPart
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
 
 _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
 
@@ -37,7 +37,7 @@ def extract(
     source: str,
     output: Place,
     shard: str,
-    metrics: "Names",
+    metrics: "MetricNames",
     evaluation: EvaluationOptions,
     printing: OutputOptions,
 ) -> None:

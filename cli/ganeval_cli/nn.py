@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganeval.settings import MetricOptions
 from ganeval.tables import Table, facts
 from ganeval.wording import four_digits, ratio_text
 from ganeval_cli.io import check_png
@@ -14,7 +15,6 @@ from ganeval_cli.options import (
     EVALUATION,
     OUTPUT,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
     metric_option,

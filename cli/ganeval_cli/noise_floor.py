@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganeval.settings import MetricOptions
 from ganeval_cli.options import (
     EVALUATION,
     METRIC_OPTION,
     METRICS,
     OUTPUT,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
 )
 from ganeval_cli.run import check_one_setup, check_specs, keywords, show
 
 if TYPE_CHECKING:
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
 
 
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT)
@@ -34,7 +34,7 @@ def noise_floor(
     *,
     real: str,
     splits: int,
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     evaluation: EvaluationOptions,
     output: OutputOptions,

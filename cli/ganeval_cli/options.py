@@ -8,7 +8,7 @@ An `OptionGroup` reaches its command as one object. The object is made, and chec
 line is parsed, so that no wrapper stands between click and the command.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -19,11 +19,11 @@ from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.places import Place
-from ganeval.settings import ON_ERROR, Settings
+from ganeval.settings import ON_ERROR, MetricOptions, Settings
 from ganeval_cli.io import LocalPath, OutputFile, check_json
 
-# Options of metrics by metric and then by name, as `evaluate` takes them.
-MetricOptions = Mapping[str, Mapping[str, object]]
+# What click makes a command of.
+CommandFunction = Callable[..., None]
 Format = Literal["table", "json", "csv", "markdown"]
 EVERY_PROTOCOL = "all"
 EVERY_METRIC = "all"
@@ -64,7 +64,7 @@ class Command(click.Command):
 
 def command(
     *items: OptionGroup | click.Option, name: str | None = None, epilog: str | None = None
-) -> Callable[[Callable[..., None]], Command]:
+) -> Callable[[CommandFunction], Command]:
     """Make a function a command with these options; its own, by `@click.option`, come first in the help."""
     return click.command(name, cls=Command, items=items, epilog=epilog)
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganeval.errors import UsageError
+from ganeval.settings import MetricOptions
 from ganeval.wording import four_digits
 from ganeval_cli.compare import show_comparison
 from ganeval_cli.gate_options import GATE, GateOptions
-from ganeval_cli.options import OUTPUT, READING, MetricOptions, OutputOptions, command, metric_option, metrics_option
+from ganeval_cli.options import OUTPUT, READING, OutputOptions, command, metric_option, metrics_option
 from ganeval_cli.render import laid_out
 from ganeval_cli.run import Supplement, check_specs, show_one
 
 if TYPE_CHECKING:
     from ganeval import Evaluation
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
 
 # Pairs on the screen; the JSON document has every pair.
 SHOWN = 5
@@ -29,7 +30,7 @@ def pairs(
     *,
     real: str,
     fakes: tuple[str, ...],
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     reading: Mapping[str, Any],
     output: OutputOptions,

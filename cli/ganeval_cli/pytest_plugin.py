@@ -18,7 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ganeval.gate import Check, Thresholds
-    from ganeval.pipeline import Names, Options
+    from ganeval.pipeline import MetricNames, MetricOptions
     from ganeval.results import Evaluation
     from ganeval.settings import SettingsKeywords
 
@@ -65,8 +65,8 @@ class Bench:
         real: object,
         fake: object,
         *,
-        metrics: "Names" = None,
-        options: "Options | None" = None,
+        metrics: "MetricNames" = None,
+        options: "MetricOptions | None" = None,
         **settings: "Unpack[SettingsKeywords]",
     ) -> "Evaluation":
         """Measure `fake` against `real`; arguments as of `ganeval.evaluate`.

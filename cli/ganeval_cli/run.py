@@ -16,7 +16,7 @@ from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text
 
 if TYPE_CHECKING:
     from ganeval.extractors import Output
-    from ganeval.pipeline import Names, Options
+    from ganeval.pipeline import MetricNames, MetricOptions
     from ganeval.results import Evaluation
 
 
@@ -33,8 +33,8 @@ def evaluate_sets(
     real: str | None,
     fake: str,
     *,
-    metrics: "Names",
-    options: "Options",
+    metrics: "MetricNames",
+    options: "MetricOptions",
     evaluation: EvaluationOptions,
     output: OutputOptions,
     also: "Collection[Output]" = (),

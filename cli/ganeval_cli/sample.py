@@ -1,7 +1,6 @@
 """`ganeval sample`, `interpolate` and `arithmetic`: images of a trained run, and walks through its latents."""
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -12,13 +11,13 @@ import click
 from ganeval.errors import UsageError
 from ganeval_cli.console import out
 from ganeval_cli.io import LocalPath, check_png
+from ganeval_cli.options import CommandFunction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from reference_models import Sampler
 
-Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
 # Pixels across that hold the captions of an arithmetic.
 CAPTION_WIDTH = 64
@@ -82,7 +81,7 @@ _GRID = click.option(
 _LABEL = click.option("--label", metavar="CLASS", help="A class of a conditional model, by name.")
 
 
-def drawing(command: Command) -> Command:
+def drawing(command: CommandFunction) -> CommandFunction:
     """RUN and the options of drawing; the command gets them as `drawing`."""
 
     @wraps(command)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganeval.settings import MetricOptions
 from ganeval_cli.gate_options import GATE, GateOptions
 from ganeval_cli.options import (
     EVALUATION,
@@ -11,7 +12,6 @@ from ganeval_cli.options import (
     METRICS,
     OUTPUT,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
     metric_option,
@@ -21,7 +21,7 @@ from ganeval_cli.report_options import REPORT, ReportOptions
 from ganeval_cli.run import evaluate_sets, show
 
 if TYPE_CHECKING:
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
 
 
 @command(metric_option("fid.ddof=0"), EVALUATION, OUTPUT)
@@ -125,7 +125,7 @@ def score(
     *,
     real: str,
     fake: str,
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     evaluation: EvaluationOptions,
     output: OutputOptions,

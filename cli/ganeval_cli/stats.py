@@ -4,6 +4,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.places import Place
+from ganeval.settings import MetricOptions
 from ganeval.tables import facts
 from ganeval_cli.console import out
 from ganeval_cli.io import OutputFile, check_writable, to_json
@@ -11,7 +12,6 @@ from ganeval_cli.options import (
     EVALUATION,
     PRINTING,
     EvaluationOptions,
-    MetricOptions,
     OutputOptions,
     command,
     metric_option,

@@ -12,9 +12,9 @@ from ganeval.errors import GanevalError, UsageError
 from ganeval.extractors import find_extractor
 from ganeval_cli.console import note, out
 from ganeval_cli.io import LocalPath
-from ganeval_cli.options import EVERY_METRIC
+from ganeval_cli.options import EVERY_METRIC, CommandFunction
 from ganeval_cli.run import check_specs
-from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
+from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
     from reference_models import Intervals, Recipe, Training, TrainingPlan, TrainingProgress
@@ -51,7 +51,7 @@ _SCORING = (
 )
 
 
-def scoring(command: Command) -> Command:
+def scoring(command: CommandFunction) -> CommandFunction:
     """What is scored while training, and against what."""
     return with_options(command, _SCORING)
 

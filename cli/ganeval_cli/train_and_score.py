@@ -9,10 +9,10 @@ import click
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.results import warnings_of
-from ganeval.settings import Settings
+from ganeval.settings import MetricOptions, Settings
 from ganeval_cli.console import note, out
 from ganeval_cli.io import LocalPath, check_page, to_json
-from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
+from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, OutputOptions, command
 from ganeval_cli.progress import bars
 from ganeval_cli.run import warn
 from ganeval_cli.scores_render import scores_text
@@ -21,7 +21,7 @@ from ganeval_cli.train import explained, intervals_of, observers, run_summary
 from ganeval_cli.train_options import Wanted, beside, planning
 
 if TYPE_CHECKING:
-    from ganeval.pipeline import Names
+    from ganeval.pipeline import MetricNames
     from reference_models import ScoredRun
 
 
@@ -68,7 +68,7 @@ def train_and_score(
     wanted: Wanted,
     output: Path | None,
     resume: Path | None,
-    metrics: "Names",
+    metrics: "MetricNames",
     options: MetricOptions,
     extractor: str | None,
     protocol: str,

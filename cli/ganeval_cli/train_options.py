@@ -13,11 +13,11 @@ import click
 
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
+from ganeval_cli.options import CommandFunction
 
 if TYPE_CHECKING:
     from reference_models import TrainingPlan
 
-Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
 _OFTEN = click.IntRange(min=0)
 # Options that stand in a recipe; the others are the plan's own.
@@ -147,7 +147,7 @@ _PLANNED = ("data", "preset", "train_images", "seed", "device", "precision", "ac
 _INTERVALS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
 
 
-def planning(command: Command) -> Command:
+def planning(command: CommandFunction) -> CommandFunction:
     """What to train; the command gets it as `wanted`."""
 
     @wraps(command)
@@ -161,7 +161,7 @@ def planning(command: Command) -> Command:
     return with_options(parsed, _PLANNING)
 
 
-def beside(command: Command) -> Command:
+def beside(command: CommandFunction) -> CommandFunction:
     """What is done while training; the command gets it as `intervals`, the keywords of `Intervals`."""
 
     @wraps(command)
@@ -172,7 +172,9 @@ def beside(command: Command) -> Command:
     return with_options(parsed, _BESIDE)
 
 
-def with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+def with_options(
+    command: CommandFunction, options: tuple[Callable[[CommandFunction], CommandFunction], ...]
+) -> CommandFunction:
     """A command with these options, in the order in which its help shall list them."""
     for option in reversed(options):
         command = option(command)

@@ -39,7 +39,7 @@ DEFAULT = Preprocess(INPUT_SIZE, "pil-bicubic", "imagenet")
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class NetworkSize:
     """Width of the tokens, blocks and heads of one network. gated: whether its blocks have a SwiGLU layer."""
 
     width: int
@@ -48,18 +48,18 @@ class Size:
     gated: bool = False
 
 
-SIZES: dict[str, Size] = {
-    "vits14": Size(384, 12, 6),
-    "vitb14": Size(768, 12, 12),
-    "vitl14": Size(1024, 24, 16),
-    "vitg14": Size(1536, 40, 24, gated=True),
+SIZES: dict[str, NetworkSize] = {
+    "vits14": NetworkSize(384, 12, 6),
+    "vitb14": NetworkSize(768, 12, 12),
+    "vitl14": NetworkSize(1024, 24, 16),
+    "vitg14": NetworkSize(1536, 40, 24, gated=True),
 }
 
 
 class DinoV2(nn.Module):
     """float32 [N, 3, 14 h, 14 w] => the normalised class token [N, width]."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         width = size.width
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
@@ -95,7 +95,7 @@ def interpolated(positions: Tensor, height: int, width: int) -> Tensor:
 class _Block(nn.Module):
     """Attention and a layer of its own for each token, each normalised before and scaled after."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         self.norm1, self.norm2 = (nn.LayerNorm(size.width, eps=1e-6) for _ in range(2))
         self.attn = _Attention(size)
@@ -109,7 +109,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         self._heads = size.heads
         self.qkv = nn.Linear(size.width, 3 * size.width)

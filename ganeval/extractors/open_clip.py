@@ -82,7 +82,7 @@ def open_open_clip(request: Request) -> Encoder:
     )
 
 
-class TextTower:
+class OpenClipTextTower:
     """The text tower of one of OpenCLIP's models.
 
     Args:
@@ -108,7 +108,7 @@ class TextTower:
         return found
 
 
-def open_text_tower(request: Request) -> TextTower:
+def open_text_tower(request: Request) -> OpenClipTextTower:
     """The text tower that belongs to the image tower of the same request.
 
     Raises:
@@ -130,7 +130,7 @@ def open_text_tower(request: Request) -> TextTower:
     model = _built(package, name, about)
     load_into(model, state, where=str(path))
     context = int(text.get("context_length", 77))
-    return TextTower(model, package.tokenizer.SimpleTokenizer(context_length=context), context, request.device)
+    return OpenClipTextTower(model, package.tokenizer.SimpleTokenizer(context_length=context), context, request.device)
 
 
 def _named(package: Any, request: Request) -> tuple[str, str]:

@@ -25,14 +25,14 @@ from ganeval.extractors.base import Extractor, Identity
 from ganeval.outputs import Output
 from ganeval.precision import full_precision, has_shortcuts, tf32_products
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch
+from ganeval.sources.base import ImageBatch
 
 Outputs = dict[Output, Tensor]
 
 
 def run_all(
-    batches: Iterable[Batch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
-) -> Generator[tuple[Batch, dict[Identity, Outputs]]]:
+    batches: Iterable[ImageBatch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
+) -> Generator[tuple[ImageBatch, dict[Identity, Outputs]]]:
     """Several extractors on every batch, in order. The batches are drawn in the calling thread.
 
     Args:
@@ -53,7 +53,7 @@ def run_all(
         yield from computed
         return
     overlaps, in_background = any(map(_on_gpu, rest.values())), all(map(_on_cuda, rest.values()))
-    before: Callable[[], tuple[Batch, dict[Identity, Outputs]]] | None = None
+    before: Callable[[], tuple[ImageBatch, dict[Identity, Outputs]]] | None = None
     for batch, given in computed:
         # Without CUDA, waiting for a batch is waiting for all that have begun.
         arrived = None if before is None or in_background else before()
@@ -81,18 +81,18 @@ class _Begun:
 
 
 def _ended(
-    batch: Batch, given: dict[Identity, Outputs], begun: Mapping[Identity, _Begun]
-) -> tuple[Batch, dict[Identity, Outputs]]:
+    batch: ImageBatch, given: dict[Identity, Outputs], begun: Mapping[Identity, _Begun]
+) -> tuple[ImageBatch, dict[Identity, Outputs]]:
     """A batch with all its rows on the CPU."""
     return batch, given | {key: _arrived(one, batch) for key, one in begun.items()}
 
 
 def _ahead(
-    batches: Iterable[Batch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
-) -> Iterator[tuple[Batch, dict[Identity, Outputs]]]:
+    batches: Iterable[ImageBatch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
+) -> Iterator[tuple[ImageBatch, dict[Identity, Outputs]]]:
     """Extractors that run on one thread each, on several batches at a time."""
 
-    def rows(batch: Batch) -> tuple[Batch, dict[Identity, Outputs]]:
+    def rows(batch: ImageBatch) -> tuple[ImageBatch, dict[Identity, Outputs]]:
         with one_thread():
             return batch, {key: _run(one, batch, outputs & one.outputs) for key, one in extractors.items()}
 
@@ -128,7 +128,7 @@ def _has_one_thread(extractor: Extractor) -> bool:
     return not _on_gpu(extractor) and getattr(extractor, "thread_safe", False)
 
 
-def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outputs:
+def run(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) -> Outputs:
     """One extractor on one batch, in full precision, independent of what the calling program has switched on.
 
     Args:
@@ -147,12 +147,12 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outpu
         return _run(extractor, batch, outputs)
 
 
-def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outputs:
+def _run(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) -> Outputs:
     """`run` where full precision is switched on already."""
     return _arrived(_begun(extractor, batch, outputs), batch)
 
 
-def _begun(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> _Begun:
+def _begun(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) -> _Begun:
     """The rows of a batch, which a GPU may still be computing."""
     with torch.inference_mode(), autocast(extractor.device, "fp32"):
         prepared = [extractor.prepare(_pinned(group.images, extractor)) for group in batch.groups]
@@ -178,7 +178,7 @@ def _sent(rows: Outputs) -> tuple[Outputs, Sequence[torch.cuda.Event]]:
     return sent, [torch.cuda.current_stream(device).record_event() for device in devices]
 
 
-def _arrived(begun: _Begun, batch: Batch) -> Outputs:
+def _arrived(begun: _Begun, batch: ImageBatch) -> Outputs:
     """Rows in the batch's order, float32 on the CPU."""
     for event in begun.arrivals:
         event.synchronize()

@@ -5,10 +5,10 @@ from typing import Any
 
 from ganeval.documents import DocumentError, parse_toml
 
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
-def key_lines(text: str) -> dict[Place, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The line of every table and key of a valid TOML text, by full name.
 
     Each line is parsed on its own, so quoted, dotted and inline keys are found as well.
@@ -22,14 +22,14 @@ def key_lines(text: str) -> dict[Place, int]:
     >>> key_lines('[fid]\\nmax = 12\\n[kid]\\nworse_by = "5%"')
     {('fid',): 1, ('fid', 'max'): 2, ('kid',): 3, ('kid', 'worse_by'): 4}
     """
-    found: dict[Place, int] = {}
-    header: Place = ()
+    found: dict[KeyPath, int] = {}
+    header: KeyPath = ()
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         places = list(_places(_alone(line)))
         if line.lstrip().startswith("["):
             # A line that continues a multi-line value may begin with "[" too, and is not a table.
             header = places[-1] if places else header
-            prefix: Place = ()
+            prefix: KeyPath = ()
         else:
             prefix = header
         for place in places:
@@ -47,7 +47,7 @@ def _alone(line: str) -> dict[str, Any]:
     return {}
 
 
-def _places(table: Mapping[str, Any]) -> Iterator[Place]:
+def _places(table: Mapping[str, Any]) -> Iterator[KeyPath]:
     """Every key of a table, with the keys that contain it before it."""
     for key, value in table.items():
         yield (key,)

@@ -18,7 +18,7 @@ from typing import Any
 
 from ganeval.documents import MAX_TOML_BYTES, DocumentError, finite, parse_toml, read_text
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.gate.lines import Place, key_lines
+from ganeval.gate.lines import KeyPath, key_lines
 
 FILE = "gan-thresholds.toml"
 # The table of pyproject.toml that holds them.
@@ -167,7 +167,7 @@ def read_thresholds(path: Path) -> Thresholds:
     return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
 
 
-def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds:
+def parse_thresholds(text: str, *, name: str, section: KeyPath = ()) -> Thresholds:
     """Read and check thresholds from a TOML text.
 
     Args:
@@ -214,9 +214,9 @@ class _Reader:
     """Converts tables to tolerances. name: the file; lines: where each key is."""
 
     name: str
-    lines: Mapping[Place, int]
+    lines: Mapping[KeyPath, int]
 
-    def tolerance(self, place: Place, table: object) -> Tolerance:
+    def tolerance(self, place: KeyPath, table: object) -> Tolerance:
         """The tolerance of one table."""
         metric = place[-1]
         if not isinstance(table, Mapping):
@@ -244,7 +244,7 @@ class _Reader:
             may_be_missing=self._switch((*place, "may_be_missing"), table.get("may_be_missing", False)),
         )
 
-    def _number(self, place: Place, value: object, wanted: str = "a number") -> float:
+    def _number(self, place: KeyPath, value: object, wanted: str = "a number") -> float:
         """A finite number."""
         try:
             return finite(value)
@@ -252,13 +252,13 @@ class _Reader:
             found = f"the text '{value[:40]}'" if isinstance(value, str) else str(value)[:40]
             raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.") from error
 
-    def _switch(self, place: Place, value: object) -> bool:
+    def _switch(self, place: KeyPath, value: object) -> bool:
         """True or false."""
         if not isinstance(value, bool):
             raise _mistake(self.name, self.lines, place, f"{place[-1]} must be true or false, found {str(value)[:40]}.")
         return value
 
-    def _allowance(self, place: Place, value: object) -> Allowance:
+    def _allowance(self, place: KeyPath, value: object) -> Allowance:
         """A number of 0 or more, or a percentage."""
         if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
             return Allowance(self._number(place, float(percent[1])) / 100, relative=True)
@@ -272,7 +272,7 @@ class _Reader:
             )
         return Allowance(amount)
 
-    def _rate(self, place: Place, value: object) -> float:
+    def _rate(self, place: KeyPath, value: object) -> float:
         """A significance."""
         wanted = "a number above 0 and below 0.5, such as 0.01"
         rate = self._number(place, value, wanted)
@@ -300,7 +300,7 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
 
 
 def _check_known(
-    table: Mapping[str, object], known: tuple[str, ...], lines: Mapping[Place, int], place: Place, name: str
+    table: Mapping[str, object], known: tuple[str, ...], lines: Mapping[KeyPath, int], place: KeyPath, name: str
 ) -> None:
     """UsageError for an unknown key."""
     for key in table:
@@ -309,7 +309,7 @@ def _check_known(
             raise _mistake(name, lines, (*place, key), f"unknown key '{key}' in [{'.'.join(place)}]; {hint}")
 
 
-def _mistake(name: str, lines: Mapping[Place, int], place: Place, text: str) -> UsageError:
+def _mistake(name: str, lines: Mapping[KeyPath, int], place: KeyPath, text: str) -> UsageError:
     """A UsageError that names the line of a key, or of the table that contains it."""
     for depth in range(len(place), 0, -1):
         if place[:depth] in lines:

@@ -25,14 +25,16 @@ hundred may be classified differently.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.classifiers import ClassifierFactory, FeatureArray, logistic, network, scores
+from ganeval.metrics.classifiers import ClassifierFactory, logistic, network, scores
 from ganeval.metrics.drawn import Drawn, Numbers
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
@@ -189,7 +191,7 @@ def steps(count: int, folds: int) -> list[tuple[int, int]]:
     return list(pairwise([count * i // folds for i in range(1, folds + 1)]))
 
 
-def judged(parts: Sequence[FeatureArray], reals: int, fakes: int) -> Estimate:
+def judged(parts: Sequence[NDArray[Any]], reals: int, fakes: int) -> Estimate:
     """For each part the probabilities of being fake [2, images], of reals and fakes => accuracy, AUC and p-values."""
     tested = sum(part.shape[1] for part in parts)
     called = [sum(int((part[side] > 0.5).sum()) for part in parts) for side in (0, 1)]
@@ -209,7 +211,7 @@ def judged(parts: Sequence[FeatureArray], reals: int, fakes: int) -> Estimate:
     return Estimate(value, error, interval, method, details, balance_notes(reals, fakes))
 
 
-def _accuracy_p_value(parts: Sequence[FeatureArray], hits: int) -> float:
+def _accuracy_p_value(parts: Sequence[NDArray[Any]], hits: int) -> float:
     """The probability that labels shuffled within each part give at least `hits` fakes classified as fake."""
     from scipy.stats import hypergeom
 
@@ -223,7 +225,7 @@ def _accuracy_p_value(parts: Sequence[FeatureArray], hits: int) -> float:
     return min(float(law[max(hits - first, 0) :].sum()), 1.0)
 
 
-def _auc(parts: Sequence[FeatureArray]) -> tuple[float, float]:
+def _auc(parts: Sequence[NDArray[Any]]) -> tuple[float, float]:
     """The area under the ROC curve within parts, and the probability that shuffled labels give as large an area."""
     from scipy.stats import rankdata
 

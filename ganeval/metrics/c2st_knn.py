@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import BoolArray
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.c2st import balanced, before_and_in, check_folds, judged, steps
 from ganeval.metrics.classifiers import nearest_known, odd_root
 from ganeval.metrics.drawn import Drawn
 from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_interval, shared_by_halves
-
-Bools = NDArray[np.bool_]
 
 
 def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5, seed: int = 0) -> Estimate:
@@ -113,7 +112,7 @@ class _Part:
         near = nearest_known(*before_and_in(drawn, start, stop), votes, depth=depth, seed=seed)
         return cls(start, stop, votes, *near)
 
-    def hits(self, there: Sequence[Bools]) -> Bools:
+    def hits(self, there: Sequence[BoolArray]) -> BoolArray:
         """Which images are classified correctly within a subset: bool [images of this part in the subset]."""
         known, tested = (
             np.concatenate([side[chosen] for side in there])

@@ -14,18 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.distances import Rows
 from ganeval.linalg import pieces
 from ganeval.metrics.drawn import Drawn, differences
 from ganeval.neighbours import nearest
 from ganeval.spool import spooled
 
-# Images [N, D], float32.
-FeatureArray = NDArray[Any]
 BATCH = 200
 
 
-class Classifier(Protocol):
+class TwoSampleClassifier(Protocol):
     """What the tests use of a classifier."""
 
     def fit(self, known: Drawn, /) -> None:
@@ -36,7 +35,7 @@ class Classifier(Protocol):
 
 
 # Dimensions, the number of training images and a seed => an untrained classifier.
-ClassifierFactory = Callable[[int, int, int], Classifier]
+ClassifierFactory = Callable[[int, int, int], TwoSampleClassifier]
 
 
 class Votes:
@@ -109,7 +108,7 @@ def nearest_known(
 def logistic() -> ClassifierFactory:
     """Logistic regression with a Gaussian prior of variance 1 / D on the weights: logits of order 1 a priori."""
 
-    def make(dimensions: int, _count: int, _seed: int) -> Classifier:
+    def make(dimensions: int, _count: int, _seed: int) -> TwoSampleClassifier:
         from sklearn.linear_model import LogisticRegression
 
         return Standardised(LogisticRegression(C=1 / dimensions, tol=1e-3, max_iter=200))
@@ -120,7 +119,7 @@ def logistic() -> ClassifierFactory:
 def network(hidden: int = 20, steps: int = 300) -> ClassifierFactory:
     """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200, for any set."""
 
-    def make(_dimensions: int, count: int, seed: int) -> Classifier:
+    def make(_dimensions: int, count: int, seed: int) -> TwoSampleClassifier:
         from sklearn.neural_network import MLPClassifier
 
         epochs = max(1, round(steps / math.ceil(count / BATCH)))

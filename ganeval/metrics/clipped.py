@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import BoolArray, FloatArray, IntArray
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.cover import ROUNDING, Bools, Cover, Inside, Ints, check_sizes, listed, no_error_bar
+from ganeval.metrics.cover import ROUNDING, Cover, Inside, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import balls, near_others, near_rows
 from ganeval.uncertainty import (
@@ -27,7 +27,6 @@ from ganeval.uncertainty import (
 )
 
 NAMES = ("clipped_density", "clipped_coverage")
-Floats = NDArray[np.float64]
 
 
 def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping[str, Estimate]:
@@ -105,7 +104,7 @@ def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping
     return {name: _estimate(values[name], halves[name], counts[name], details[name]) for name in NAMES}
 
 
-def expected_coverage(k: int, reals: int, fakes: int) -> Floats:
+def expected_coverage(k: int, reals: int, fakes: int) -> FloatArray:
     """Clipped coverage before its inversion, as expected of 0, 1, ..., so many fakes of the reals' distribution.
 
     The ball of a real holds a share of the distribution that is Beta(k, reals - k), so the number of fakes in it is
@@ -123,21 +122,21 @@ def expected_coverage(k: int, reals: int, fakes: int) -> Floats:
     return np.where(good < k, 0.0, 1 - missing / k)
 
 
-def good_share(raw: float, expected: Floats) -> float:
+def good_share(raw: float, expected: FloatArray) -> float:
     """The first number of good fakes of which so much is expected, over one more than the number of all."""
     return int(np.searchsorted(expected, raw)) / len(expected)
 
 
-def _median(squares: Floats) -> float:
+def _median(squares: FloatArray) -> float:
     """The square of the median root."""
     return float(np.median(np.sqrt(squares))) ** 2
 
 
-def _mean(counts: Ints, k: int) -> float:
+def _mean(counts: IntArray, k: int) -> float:
     return float(np.minimum(counts, k).mean()) / k
 
 
-def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: int) -> dict[str, Floats]:
+def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: int) -> dict[str, FloatArray]:
     """Both values on random halves, before they are cut off at 1, in the form of `shared_by_halves`."""
     sizes = len(coverage.whole.balls), len(coverage.whole.rows)
     choices = [half for halves in random_halves(sizes, seed=seed) for half in halves]
@@ -149,7 +148,7 @@ def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: i
         pairs,
         strict=True,
     )
-    tables: dict[tuple[int, int], Floats] = {}
+    tables: dict[tuple[int, int], FloatArray] = {}
     values = []
     for of_coverage, of_density, of_baseline, (reals, fakes) in found:
         counts = int(reals.sum()), int(fakes.sum())
@@ -167,13 +166,13 @@ def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: i
     return {name: shared_by_halves([(one[name], other[name]) for one, other in pairs_of_values]) for name in NAMES}
 
 
-def _share(inside: Inside, reals: Bools, rows: Bools, k: int) -> float:
+def _share(inside: Inside, reals: BoolArray, rows: BoolArray, k: int) -> float:
     """The mean over the rows of a half of the number of balls that contain each, at most k, over k."""
     near = inside.squares <= _median(inside.radii[reals]) * (1 + ROUNDING)
     return _mean(np.bincount(inside.rows[near], minlength=len(rows))[rows], k)
 
 
-def _estimate(value: float, halves: Floats, count: int, details: Mapping[str, float]) -> Estimate:
+def _estimate(value: float, halves: FloatArray, count: int, details: Mapping[str, float]) -> Estimate:
     method = f"differences of random halves ({SPLITS} splits)"
     if value == 0:
         error, interval, shared = share_by_halves(value, halves, count)

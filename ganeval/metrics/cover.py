@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import BoolArray, FloatArray, IntArray
 from ganeval.distances import slices
 from ganeval.errors import MetricError
 from ganeval.neighbours import Balls, Near
@@ -17,10 +18,6 @@ from ganeval.neighbours import Balls, Near
 PAIRS, PIECE = 1 << 24, 1 << 18
 # Relative accuracy of the squared distances in the lists that subsets are made from.
 ROUNDING = 1e-5
-
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def check_sizes(real: Tensor, fake: Tensor, k: int) -> None:
@@ -59,8 +56,8 @@ def no_error_bar(covers: "Iterable[Cover]", fewest: int, k: int) -> str | None:
 class Counts(NamedTuple):
     """For balls over rows: the number of balls that contain each row, and of rows that each ball contains."""
 
-    rows: Ints
-    balls: Ints
+    rows: IntArray
+    balls: IntArray
 
 
 class Inside(NamedTuple):
@@ -70,17 +67,17 @@ class Inside(NamedTuple):
     float32. radii: float64 [N], squared, to the k-th neighbour in the subset; infinite for centres outside of it.
     """
 
-    centres: Ints
-    rows: Ints
-    squares: Floats
-    radii: Floats
+    centres: IntArray
+    rows: IntArray
+    squares: FloatArray
+    radii: FloatArray
 
     def counts(self, rows: int) -> Counts:
         """By row and by ball, where there are so many rows in the whole set."""
         return Counts(np.bincount(self.rows, minlength=rows), np.bincount(self.centres, minlength=len(self.radii)))
 
 
-class Lists:
+class NeighbourLists:
     """The neighbours that centres list, in numpy, which does not start threads for arrays this small.
 
     neighbours: int64 [N, K], nearest first. near: float64 [N, K], their squared distances, accurate to float32.
@@ -90,13 +87,13 @@ class Lists:
         self.neighbours, self.near = centres.indices.cpu().numpy(), centres.near.clamp(min=0).cpu().numpy()
         self.counts = np.zeros((len(self.near), self.near.shape[1] + 1), np.int16)
 
-    def nearer(self, there: Bools) -> NDArray[np.int16]:
+    def nearer(self, there: BoolArray) -> NDArray[np.int16]:
         """Of the first 0, 1, ..., K neighbours, how many are in a subset, [N, K + 1]; valid until the next call."""
         self.counts[:, 0] = 0
         np.cumsum(there[self.neighbours], 1, dtype=np.int16, out=self.counts[:, 1:])
         return self.counts
 
-    def radii(self, there: Bools, k: int) -> Floats:
+    def radii(self, there: BoolArray, k: int) -> FloatArray:
         """Squared distances to the k-th neighbour in the subset of the last call; infinite for centres outside."""
         kth = np.minimum((self.counts[:, 1:] < k).sum(1), self.near.shape[1] - 1)
         return np.where(there, self.near[np.arange(len(self.near)), kth], np.inf)
@@ -114,7 +111,7 @@ class Cover:
         self.centres, self.k, self.inclusive = centres, k, inclusive
         self.width = centres.near.shape[1] + 1
         self.whole = Counts(np.zeros(rows, np.int64), np.zeros(len(centres.squares), np.int64))
-        self.pairs: list[tuple[Ints, Ints, Floats]] | None = []
+        self.pairs: list[tuple[IntArray, IntArray, FloatArray]] | None = []
 
     def add(self, near: Near) -> None:
         """Count a part of the pairs, and keep them unless they are too many."""
@@ -126,11 +123,11 @@ class Cover:
             if sum(len(rows) for _, rows, _ in self.pairs) > PAIRS:
                 self.pairs = None
 
-    def subsets(self, choices: Iterable[tuple[Bools, Bools]]) -> Iterator[Inside]:
+    def subsets(self, choices: Iterable[tuple[BoolArray, BoolArray]]) -> Iterator[Inside]:
         """The same for subsets of centres and rows: radii reach to the k-th neighbour in the subset of centres."""
         assert self.pairs is not None
         places, rows, squares = (np.concatenate(arrays) for arrays in zip(*self.pairs, strict=True))
-        lists = Lists(self.centres)
+        lists = NeighbourLists(self.centres)
         for centres_there, rows_there in choices:
             nearer = lists.nearer(centres_there)
             radii = lists.radii(centres_there, self.k)

@@ -61,7 +61,7 @@ class Coordinates:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ClassSums:
     """Sums over labelled images. counts: float64 [C]. sums: float64 [C, R]. products: float64 [R, R], X'X."""
 
     counts: Tensor
@@ -69,7 +69,7 @@ class Known:
     products: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, places: Tensor, frame: Coordinates, count: int) -> "Known":
+    def of(cls, features: Tensor, places: Tensor, frame: Coordinates, count: int) -> "ClassSums":
         """features: [N, D], of any float type; places: int64 [N], classes 0 to count - 1."""
         shapes = (count,), (count, frame.size), (frame.size, frame.size)
         counts, sums, products = (frame.origin.new_zeros(shape) for shape in shapes)
@@ -79,9 +79,9 @@ class Known:
             counts, sums, products = counts + members.sum(0), sums + members.T @ rows, products + gram(rows)
         return cls(counts, sums, products)
 
-    def without(self, other: "Known") -> "Known":
+    def without(self, other: "ClassSums") -> "ClassSums":
         """The sums without the images of `other`."""
-        return Known(self.counts - other.counts, self.sums - other.sums, self.products - other.products)
+        return ClassSums(self.counts - other.counts, self.sums - other.sums, self.products - other.products)
 
     @property
     def means(self) -> Tensor:
@@ -103,7 +103,7 @@ class Rule:
     origin: Tensor
 
     @classmethod
-    def of(cls, known: Known, shrinkage: float, frame: Coordinates) -> "Rule":
+    def of(cls, known: ClassSums, shrinkage: float, frame: Coordinates) -> "Rule":
         """shrinkage: 0 uses the covariance as it is, 1 a multiple of the identity."""
         covariance, means = known.covariance, known.means
         # Over all D dimensions, including those outside the span.
@@ -121,7 +121,7 @@ class Rule:
         return np.asarray(torch.cat(found).cpu().numpy(), dtype=np.int64)
 
 
-def shrinkage_share(features: Tensor, places: Tensor, known: Known, frame: Coordinates) -> float:
+def shrinkage_share(features: Tensor, places: Tensor, known: ClassSums, frame: Coordinates) -> float:
     """Ledoit and Wolf's share for `known.covariance`, from LEAST_SHRINKAGE to 1."""
     covariance, means = known.covariance, known.means
     count, width = features.shape
@@ -142,7 +142,7 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     """
     at, count = torch.from_numpy(places).to(features.device), int(places.max()) + 1
     frame = Coordinates.of(features)
-    known = Known.of(features, at, frame, count)
+    known = ClassSums.of(features, at, frame, count)
     if not known.products.isfinite().all():
         raise MetricError(TOO_LARGE)
     shrinkage = shrinkage_share(features, at, known, frame)
@@ -152,7 +152,7 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     group = torch.from_numpy(cut(places, groups, seed=seed)).to(features.device)
     for number in range(groups):
         chosen = group == number
-        yield Rule.of(known.without(Known.of(features[chosen], at[chosen], frame, count)), shrinkage, frame)
+        yield Rule.of(known.without(ClassSums.of(features[chosen], at[chosen], frame, count)), shrinkage, frame)
 
 
 def cut(places: Labels, groups: int, *, seed: int) -> Labels:

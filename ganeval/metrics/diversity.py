@@ -75,7 +75,7 @@ def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -
     return Estimate(value, error, interval, "U-statistics' variances", details, shared=shared)
 
 
-class _Spread(NamedTuple):
+class _MeanDistance(NamedTuple):
     """The mean distance of pairs within blocks, its variance, and the influence of each image on it [N].
 
     variance: None for fewer images than its estimate needs.
@@ -86,7 +86,7 @@ class _Spread(NamedTuple):
     influences: NDArray[np.float64]
 
 
-def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _Spread:
+def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _MeanDistance:
     count = max(1, len(side) // block)
     order = torch.from_numpy(rng.permutation(len(side))).to(side.device)
     blocks = []
@@ -96,9 +96,9 @@ def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _Spr
         blocks.append(within(rows - rows[0], _distances))
     mean = sum(pairs.mean for pairs in blocks) / count
     if len(side) < FEWEST:
-        return _Spread(mean, None, np.zeros(len(side)))
+        return _MeanDistance(mean, None, np.zeros(len(side)))
     influences = torch.cat([2 * (pairs.means - pairs.means.mean()) for pairs in blocks])
-    return _Spread(
+    return _MeanDistance(
         mean,
         sum(variance_of_mean(pairs) for pairs in blocks) / count**2,
         torch.empty_like(influences).scatter_(0, order, influences).cpu().numpy(),

@@ -162,7 +162,7 @@ def _scores(train: Rows, test: Rows, fake: Rows, *, centres: int, seed: int) -> 
     orders = [torch.from_numpy(rng.permutation(len(side))).to(side.features.device) for side in (train, fake)]
     known, unseen, made = _standardised(_some(train, orders[0]), test, _some(fake, orders[1][:centres]))
     half = min(len(made), len(train) // 2)
-    density, baseline = _Mixture(made), _Mixture(known[:half])
+    density, baseline = _FittedMixture(made), _FittedMixture(known[:half])
     density.fit(known)
     baseline.fit(known[half:])
     of_test, of_train, of_baseline = density.losses(unseen), density.losses(known), baseline.losses(unseen)
@@ -245,7 +245,7 @@ class _Losses:
     changes: Tensor
 
 
-class _Mixture:
+class _FittedMixture:
     """Isotropic Gaussians of equal weight at centres [M, D]; logs: float64 [M], of their variances."""
 
     def __init__(self, centres: Tensor) -> None:

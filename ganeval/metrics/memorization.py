@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FloatArray
 from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE
@@ -24,7 +25,6 @@ from ganeval.neighbours import nearest
 from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-Floats = NDArray[np.float64]
 # A cell counts if it has more fakes than this.
 FEWEST = 20
 # From here on, the choice of cells moves C_T by about its error and more.
@@ -174,7 +174,7 @@ class _Side:
                 raise MetricError(TOO_LARGE)
             yield block
 
-    def rows(self) -> Floats:
+    def rows(self) -> FloatArray:
         """All rows, of which a file holds what is much."""
         return np.asarray(spooled(self.blocks(), len(self.features)).numpy(), np.float64)
 
@@ -187,26 +187,26 @@ class _Cell:
     """
 
     tests: NDArray[np.int64]
-    of_tests: Floats
-    of_fakes: Floats
+    of_tests: FloatArray
+    of_fakes: FloatArray
 
     @classmethod
-    def of(cls, chosen: NDArray[np.int64], tests: Floats, fakes: Floats) -> "_Cell":
+    def of(cls, chosen: NDArray[np.int64], tests: FloatArray, fakes: FloatArray) -> "_Cell":
         """From the distances of the chosen held-out reals, and of fakes, to the nearest training image."""
         return cls(chosen, len(fakes) - _below(fakes, tests), _below(tests, fakes))
 
     @property
-    def z(self) -> Floats:
+    def z(self) -> FloatArray:
         return _z(self.of_fakes.sum(), len(self.of_tests), len(self.of_fakes))
 
 
-def _below(some: Floats, others: Floats) -> Floats:
+def _below(some: FloatArray, others: FloatArray) -> FloatArray:
     """For each of `others`, how many of `some` are below it; half for ties."""
     ordered = np.sort(some)
     return (np.searchsorted(ordered, others, "left") + np.searchsorted(ordered, others, "right")) / 2
 
 
-def _z(further: Floats, tests: int, fakes: int) -> Floats:
+def _z(further: FloatArray, tests: int, fakes: int) -> FloatArray:
     return (further - (tests * fakes / 2 - 0.5)) / math.sqrt(tests * fakes * (tests + fakes + 1) / 12)
 
 
@@ -214,7 +214,7 @@ def _score(compared: list[_Cell]) -> float:
     return float(np.average([cell.z for cell in compared], weights=[len(cell.of_tests) for cell in compared]))
 
 
-def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Floats]:
+def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[FloatArray, FloatArray]:
     """The change of C_T without each held-out real, and without each fake; 0 for those in cells left out."""
     score, weight = _score(compared), sum(len(cell.of_tests) for cell in compared)
     of_tests, of_fakes = np.zeros(tests), [np.zeros(fakes - sum(len(cell.of_fakes) for cell in compared))]
@@ -229,7 +229,7 @@ def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Flo
     return of_tests, np.concatenate(of_fakes)
 
 
-def _projected(sides: Sequence[_Side], components: int, seed: int) -> list[Floats]:
+def _projected(sides: Sequence[_Side], components: int, seed: int) -> list[FloatArray]:
     """The three sets on the principal components of the first, if there are more dimensions than components."""
     from sklearn.decomposition import PCA
 
@@ -246,7 +246,7 @@ def _projected(sides: Sequence[_Side], components: int, seed: int) -> list[Float
     return [np.concatenate([analysis.transform(block.numpy()) for block in side.blocks()]) for side in sides]
 
 
-def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:
+def _compare(arrays: list[FloatArray], cells: int, seed: int) -> list[_Cell]:
     """Training images, held-out ones and fakes => the cells with enough fakes in them."""
     from sklearn.cluster import KMeans
 
@@ -274,7 +274,7 @@ def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:
     return compared
 
 
-def _distances(queries: Floats, points: Floats) -> Floats:
+def _distances(queries: FloatArray, points: FloatArray) -> FloatArray:
     found = nearest(Rows(torch.from_numpy(queries)), Rows(torch.from_numpy(points))).distances[:, 0]
     return np.asarray(found.numpy(), np.float64)
 

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.errors import MetricError
 from ganeval.linalg import CHUNK, chunks
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.classifiers import FeatureArray, rows
+from ganeval.metrics.classifiers import rows
 from ganeval.metrics.moments import check_pair
-from ganeval.metrics.shares import Counts, Statistic, different_share, jensen_shannon, standard_error
+from ganeval.metrics.shares import CountArray, Statistic, different_share, jensen_shannon, standard_error
 from ganeval.uncertainty import Estimate, normal_interval
 
 BINS = 100
@@ -121,7 +122,7 @@ def _reach(features: Tensor, origin: Tensor) -> float:
     return max(float((part - origin.double()).abs().max()) for part in chunks(features))
 
 
-def _counted(real: FeatureArray, fake: FeatureArray, bins: int, seed: int) -> tuple[Counts, Counts]:
+def _counted(real: FeatureArray, fake: FeatureArray, bins: int, seed: int) -> tuple[CountArray, CountArray]:
     """The numbers of reals and fakes in each bin, int64 [K] each."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -154,7 +155,7 @@ def _distinct(array: FeatureArray, enough: int) -> int:
 
 
 def _estimate(
-    counts: tuple[Counts, Counts],
+    counts: tuple[CountArray, CountArray],
     statistic: Statistic,
     details: Mapping[str, float],
     notes: tuple[str, ...],

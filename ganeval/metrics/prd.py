@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.errors import MetricError
 from ganeval.metrics.base import check_options
-from ganeval.metrics.classifiers import FeatureArray, rows
+from ganeval.metrics.classifiers import rows
 from ganeval.metrics.moments import check_pair
 
 BINS, ANGLES, RUNS = 20, 101, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class PRDCurve:
     """A precision-recall curve, from recall alone to precision alone.
 
     Attributes:
@@ -30,7 +31,7 @@ class Curve:
     recall: NDArray[np.float64]
 
 
-def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS, seed: int = 0) -> Curve:
+def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS, seed: int = 0) -> PRDCurve:
     """Precision-recall curve of two sets of features: the trade-off between fidelity and diversity.
 
     k-means cuts the two sets into joint bins, with proportions p of the reals and q of the fakes. For each slope s::
@@ -76,7 +77,7 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
     angles = np.linspace(1e-6, np.pi / 2 - 1e-6, ANGLES)
     slopes = np.tan(angles)
     precisions = np.mean([_precision(slopes, *_shares(sides, min(bins, count), seed + run)) for run in range(runs)], 0)
-    return Curve(np.clip(precisions, 0, 1), np.clip(precisions / slopes, 0, 1))
+    return PRDCurve(np.clip(precisions, 0, 1), np.clip(precisions / slopes, 0, 1))
 
 
 def _shares(sides: list[FeatureArray], bins: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

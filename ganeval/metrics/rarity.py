@@ -8,18 +8,16 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import BoolArray, FloatArray
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.cover import Bools, Cover, Inside, Lists, check_neighbours, check_sizes, listed, no_error_bar
+from ganeval.metrics.cover import Cover, Inside, NeighbourLists, check_neighbours, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, near_rows
 from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, shared_by_halves
-
-Floats = NDArray[np.float64]
 
 
 def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate:
@@ -61,7 +59,7 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
     centres = _balls(real, k)
     cover = Cover(centres, len(fake), k, inclusive=False)
     of_fakes = _of_fakes(centres, Rows(fake), cover)
-    of_reals = _of_reals(Lists(centres), np.ones(len(real), np.bool_), k)
+    of_reals = _of_reals(NeighbourLists(centres), np.ones(len(real), np.bool_), k)
     if not of_reals.mean():
         raise MetricError(f"All reals have {k} copies and no neighbourhoods, so none is rare; choose a larger k.")
     value = float(of_fakes.mean() / of_reals.mean())
@@ -115,7 +113,7 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
         scores = _of_fakes(_balls(real, k), Rows(fake), None)
     else:
         real = check_features(real)
-        scores = _of_reals(Lists(_balls(real, k)), np.ones(len(real), np.bool_), k)
+        scores = _of_reals(NeighbourLists(_balls(real, k)), np.ones(len(real), np.bool_), k)
     return torch.from_numpy(scores).to(real.device)
 
 
@@ -130,7 +128,7 @@ def _balls(real: Tensor, k: int) -> Balls:
     return balls(Rows(real), k, depth=listed(k + 1))
 
 
-def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> Floats:
+def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> FloatArray:
     """The scores of fakes; their places in the balls are added to the cover."""
     least = torch.full((len(fakes),), math.inf, dtype=torch.float64, device=fakes.features.device)
     for (near,) in near_rows(((centres, False),), fakes):
@@ -141,7 +139,7 @@ def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> Floats:
     return _roots(least.cpu().numpy())
 
 
-def _of_reals(lists: Lists, there: Bools, k: int) -> Floats:
+def _of_reals(lists: NeighbourLists, there: BoolArray, k: int) -> FloatArray:
     """The scores of the reals of a subset by the others of it, [N]; 0 for those outside of the subset.
 
     Without a real, those that have it among their k nearest reach to the next one.
@@ -153,14 +151,14 @@ def _of_reals(lists: Lists, there: Bools, k: int) -> Floats:
     return _roots(least)
 
 
-def _roots(squares: Floats) -> Floats:
+def _roots(squares: FloatArray) -> FloatArray:
     """Radii; 0 in the place of infinite squares, where there is no ball."""
     return np.sqrt(np.where(np.isfinite(squares), squares, 0.0))
 
 
-def _on_halves(cover: Cover, k: int, seed: int) -> Floats:
+def _on_halves(cover: Cover, k: int, seed: int) -> FloatArray:
     """The ratio on halves of both sets, in the form of `shared_by_halves`."""
-    lists = Lists(cover.centres)
+    lists = NeighbourLists(cover.centres)
     choices = [half for halves in random_halves((len(lists.near), len(cover.whole.rows)), seed=seed) for half in halves]
     choices_of_both = [(reals, fakes) for reals, fakes in choices]
     values = []
@@ -170,7 +168,7 @@ def _on_halves(cover: Cover, k: int, seed: int) -> Floats:
     return shared_by_halves(list(zip(values[::2], values[1::2], strict=True)))
 
 
-def _smallest(inside: Inside, rows: int) -> Floats:
+def _smallest(inside: Inside, rows: int) -> FloatArray:
     """For each row, the radius of the smallest ball that it is in."""
     least = np.full(rows, np.inf)
     np.minimum.at(least, inside.rows, inside.radii[inside.centres])

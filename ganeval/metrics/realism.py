@@ -14,7 +14,7 @@ from torch import Tensor
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.cover import Lists, check_neighbours, listed
+from ganeval.metrics.cover import NeighbourLists, check_neighbours, listed
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, nearest_by_scale
 from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, shared_by_halves
@@ -158,7 +158,7 @@ class _Neighbourhoods:
 
 def _on_halves(found: _Neighbourhoods, squares: Tensor, owners: Tensor, seed: int) -> NDArray[np.float64]:
     """The median on halves of both sets, in the form of `shared_by_halves`."""
-    lists, distances, kept = Lists(found.balls), squares.cpu().numpy(), found.kept.cpu().numpy()
+    lists, distances, kept = NeighbourLists(found.balls), squares.cpu().numpy(), found.kept.cpu().numpy()
     reals_of, medians = kept[owners.cpu().numpy()], []
     for halves in random_halves((len(lists.near), len(distances)), seed=seed):
         for reals, fakes in halves:

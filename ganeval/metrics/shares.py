@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, xlogy
 
-Counts = NDArray[Any]
-Statistic = Callable[[Counts, Counts], NDArray[np.float64]]
+CountArray = NDArray[Any]
+Statistic = Callable[[CountArray, CountArray], NDArray[np.float64]]
 DRAWS = 1000
 # Counts drawn at a time.
 BLOCK = 1 << 20
 
 
-def z_scores(real: Counts, fake: Counts) -> NDArray[np.float64]:
+def z_scores(real: CountArray, fake: CountArray) -> NDArray[np.float64]:
     """The two-proportion z-test of each bin, with the pooled proportion; 0 for a bin with none or all of both sets."""
     n, m = real.sum(-1, keepdims=True), fake.sum(-1, keepdims=True)
     pooled = (real + fake) / (n + m)
@@ -31,12 +31,12 @@ def z_scores(real: Counts, fake: Counts) -> NDArray[np.float64]:
     return np.asarray((real / n - fake / m) / np.where(spread > 0, spread, 1))
 
 
-def different_share(real: Counts, fake: Counts, *, level: float) -> NDArray[np.float64]:
+def different_share(real: CountArray, fake: CountArray, *, level: float) -> NDArray[np.float64]:
     """The share of bins that differ at this significance level, two-sided."""
     return np.asarray((np.abs(z_scores(real, fake)) > -ndtri(level / 2)).mean(-1))
 
 
-def jensen_shannon(real: Counts, fake: Counts) -> NDArray[np.float64]:
+def jensen_shannon(real: CountArray, fake: CountArray) -> NDArray[np.float64]:
     """The Jensen-Shannon divergence of the proportions, in nats, from 0 to log 2."""
     p, q = real / real.sum(-1, keepdims=True), fake / fake.sum(-1, keepdims=True)
     middle = (p + q) / 2
@@ -44,13 +44,13 @@ def jensen_shannon(real: Counts, fake: Counts) -> NDArray[np.float64]:
     return np.asarray(np.clip(entropies[2] - (entropies[0] + entropies[1]) / 2, 0, math.log(2)))
 
 
-def total_variation(real: Counts, fake: Counts) -> NDArray[np.float64]:
+def total_variation(real: CountArray, fake: CountArray) -> NDArray[np.float64]:
     """The share of one set that would have to change bins for the proportions to be equal, from 0 to 1."""
     gap = real / real.sum(-1, keepdims=True) - fake / fake.sum(-1, keepdims=True)
     return np.asarray(np.abs(gap).sum(-1) / 2)
 
 
-def standard_error(real: Counts, fake: Counts, statistic: Statistic, *, seed: int) -> float:
+def standard_error(real: CountArray, fake: CountArray, statistic: Statistic, *, seed: int) -> float:
     """The standard error of a statistic of counts [K], from DRAWS draws of both."""
     rng = np.random.RandomState(seed)
     n, m = int(real.sum()), int(fake.sum())
@@ -63,7 +63,7 @@ def standard_error(real: Counts, fake: Counts, statistic: Statistic, *, seed: in
     return float(np.concatenate(values).std(ddof=1))
 
 
-def _shrunk(real: Counts, fake: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shrunk(real: CountArray, fake: CountArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares of both, moved towards the pooled ones."""
     n, m = real.sum(), fake.sum()
     pooled = (real + fake) / (n + m)

@@ -23,7 +23,7 @@ PIQ_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Convention:
+class _SSIMSettings:
     """How a tool computes SSIM.
 
     window: weights along one axis. sample: covariances over n - 1. reflected: the border is continued by reflection,
@@ -44,14 +44,14 @@ def _gaussian() -> tuple[float, ...]:
     return tuple(weight / math.fsum(weights) for weight in weights)
 
 
-Convention = Literal["wang", "skimage", "torchmetrics", "piq"]
+SSIMConvention = Literal["wang", "skimage", "torchmetrics", "piq"]
 MultiscaleConvention = Literal["wang", "torchmetrics", "piq"]
-CONVENTIONS: Mapping[str, _Convention] = MappingProxyType(
+CONVENTIONS: Mapping[str, _SSIMSettings] = MappingProxyType(
     {
-        "wang": _Convention(_gaussian()),
-        "skimage": _Convention((1 / 7,) * 7, sample=True),
-        "torchmetrics": _Convention(_gaussian(), reflected=True, padded=None),
-        "piq": _Convention(_gaussian(), reduced=True, padded="start"),
+        "wang": _SSIMSettings(_gaussian()),
+        "skimage": _SSIMSettings((1 / 7,) * 7, sample=True),
+        "torchmetrics": _SSIMSettings(_gaussian(), reflected=True, padded=None),
+        "piq": _SSIMSettings(_gaussian(), reduced=True, padded="start"),
     }
 )
 
@@ -60,7 +60,7 @@ def ssim(
     real: Tensor,
     fake: Tensor,
     *,
-    convention: Convention = "wang",
+    convention: SSIMConvention = "wang",
     channel: Channel = "rgb",
     border: int = 0,
 ) -> Tensor:
@@ -164,7 +164,7 @@ def ms_ssim(
     return torch.stack([_multiscale(x, y, way, scales) for x, y in zip(real, fake, strict=True)])
 
 
-def _multiscale(x: Tensor, y: Tensor, way: _Convention, scales: int) -> Tensor:
+def _multiscale(x: Tensor, y: Tensor, way: _SSIMSettings, scales: int) -> Tensor:
     """MS-SSIM of images [C, H, W]."""
     value, whole = torch.ones((), dtype=torch.float64, device=x.device), x.shape
     for scale, weight in enumerate(WEIGHTS[:scales], start=1):
@@ -184,7 +184,7 @@ def _multiscale(x: Tensor, y: Tensor, way: _Convention, scales: int) -> Tensor:
     return value.mean()
 
 
-def _halved(image: Tensor, way: _Convention) -> Tensor:
+def _halved(image: Tensor, way: _SSIMSettings) -> Tensor:
     """Means over blocks of 2 x 2 pixels of an image [C, H, W]."""
     height, width = (side % 2 for side in image.shape[1:])
     more = {"end": (0, width, 0, height), "start": (max(height, width), 0) * 2, None: (0, 0, 0, 0)}[way.padded]
@@ -197,7 +197,7 @@ def _check_size(images: Tensor, least: int, what: str) -> None:
         raise MetricError(f"{what} needs images of at least {least} x {least} pixels, found {width} x {height}.")
 
 
-def _means(x: Tensor, y: Tensor, way: _Convention) -> tuple[Tensor, Tensor]:
+def _means(x: Tensor, y: Tensor, way: _SSIMSettings) -> tuple[Tensor, Tensor]:
     """Mean SSIM, and mean contrast and structure, of each channel [C] of images [C, H, W], one after the other."""
     cut = len(way.window) // 2 if way.reflected else 0
     found = []
@@ -209,7 +209,7 @@ def _means(x: Tensor, y: Tensor, way: _Convention) -> tuple[Tensor, Tensor]:
     return similarities, contrasts
 
 
-def _maps(x: Tensor, y: Tensor, way: _Convention) -> tuple[Tensor, Tensor]:
+def _maps(x: Tensor, y: Tensor, way: _SSIMSettings) -> tuple[Tensor, Tensor]:
     """SSIM and its factor of contrast and structure at every place of the window, for one channel [H, W]."""
     size = len(way.window)
     if way.reflected:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from ganeval.report.data import Histogram, Projection, TradeOff
 from ganeval.report.svg import FAKE, INK, MUTED, REAL, SERIES, axes, to_svg
+from ganeval.report.training import Points
 from ganeval.wording import four_digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Points = Sequence[tuple[float, float]]
 
 
 def histogram(found: Histogram, key: str) -> str:

@@ -19,7 +19,7 @@ from ganeval.sources.nested import DEGRADATIONS, PAIRS, Nested, parse_degradatio
 
 if TYPE_CHECKING:
     from ganeval.sources.arrays import ArrayItems
-    from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of, length
+    from ganeval.sources.base import Fingerprint, Group, ImageBatch, Reading, ReadReport, Source, batch_of, length
     from ganeval.sources.files import class_numbers
     from ganeval.sources.generator import CHUNK, Generator, GeneratorSource, chunk_seed
     from ganeval.sources.items import Item, Items
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOMES = MappingProxyType(
     {
         "ArrayItems": "ganeval.sources.arrays",
-        "Batch": "ganeval.sources.base",
+        "ImageBatch": "ganeval.sources.base",
         "Fingerprint": "ganeval.sources.base",
         "Group": "ganeval.sources.base",
         "ReadReport": "ganeval.sources.base",
@@ -57,12 +57,12 @@ __all__ = [
     "CHUNK",
     "SCHEMES",
     "ArrayItems",
-    "Batch",
     "Features",
     "Fingerprint",
     "Generator",
     "GeneratorSource",
     "Group",
+    "ImageBatch",
     "Item",
     "Items",
     "Opener",

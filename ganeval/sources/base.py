@@ -27,7 +27,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ImageBatch:
     """Consecutive images of a source, grouped by size so that mixed sizes need no special case.
 
     Attributes:
@@ -44,7 +44,9 @@ class Batch:
         return sum(len(group.rows) for group in self.groups)
 
 
-def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None) -> Batch:
+def batch_of(
+    images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None
+) -> ImageBatch:
     """Make a batch of images of any sizes.
 
     Args:
@@ -59,7 +61,7 @@ def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels:
     for row, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(row)
     groups = tuple(Group(tuple(rows), _stacked([images[row] for row in rows])) for rows in by_size.values())
-    return Batch(groups, tuple(digests), None if labels is None else tuple(labels))
+    return ImageBatch(groups, tuple(digests), None if labels is None else tuple(labels))
 
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:
@@ -232,7 +234,7 @@ class Source(Protocol):
         ...
 
     @abstractmethod
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """Every image once, in order. Threads decode ahead; closing the iterator stops them.
 
         Args:

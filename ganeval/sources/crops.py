@@ -30,7 +30,7 @@ MAX_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _CropSpec:
     """Which crops: of what part (None for all of an image), of what side (None for the usual one)."""
 
     spec: str
@@ -76,7 +76,7 @@ def skimage_set(rest: str) -> ArrayItems:
     return ArrayItems(images, name=wanted.spec, kind="skimage")
 
 
-def _faces(wanted: _Wanted) -> NDArray[np.uint8]:
+def _faces(wanted: _CropSpec) -> NDArray[np.uint8]:
     """uint8 [N, 25, 25, 1]."""
     if wanted.side is not None:
         raise UsageError(f"'{wanted.spec}': the faces are whole images of 25 x 25 pixels, of which there are no crops.")
@@ -104,14 +104,14 @@ def _shipped(name: str) -> NDArray[Any]:
     return found if found.shape[-1] == 3 else found[..., None]
 
 
-def _wanted(spec: str, words: Sequence[str], form: str) -> _Wanted:
+def _wanted(spec: str, words: Sequence[str], form: str) -> _CropSpec:
     """What the words after the name ask for: a part, a side, both in this order, or nothing."""
     rest = list(words)
     split = rest.pop(0) if rest and rest[0] in SPLITS else None
     side = rest.pop(0) if rest and rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < MAX_DIGITS else None
     if rest:
         raise _not_understood(spec, form)
-    return _Wanted(spec, split, None if side is None else int(side))
+    return _CropSpec(spec, split, None if side is None else int(side))
 
 
 def _not_understood(spec: str, form: str) -> UsageError:

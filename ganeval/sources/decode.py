@@ -41,7 +41,7 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ImageFormat:
     """A file format: its extensions, the bytes it starts with, its reader, and the bytes it ends with."""
 
     suffixes: tuple[str, ...]
@@ -61,17 +61,17 @@ def _avif(data: BytesIO) -> ImageFile:
     return AvifImageFile(data)
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
+FORMATS: Mapping[str, ImageFormat] = MappingProxyType(
     {
-        "PNG": Format((".png", ".apng"), (b"\x89PNG\r\n\x1a\n",), PngImageFile, ends=b"IEND"),
-        "JPEG": Format((".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",), JpegImageFile, ends=b"\xff\xd9"),
-        "WebP": Format((".webp",), (b"RIFF",), WebPImageFile),
-        "BMP": Format((".bmp", ".dib"), (b"BM",), BmpImageFile),
-        "TIFF": Format((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
-        "GIF": Format((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
-        "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
+        "PNG": ImageFormat((".png", ".apng"), (b"\x89PNG\r\n\x1a\n",), PngImageFile, ends=b"IEND"),
+        "JPEG": ImageFormat((".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",), JpegImageFile, ends=b"\xff\xd9"),
+        "WebP": ImageFormat((".webp",), (b"RIFF",), WebPImageFile),
+        "BMP": ImageFormat((".bmp", ".dib"), (b"BM",), BmpImageFile),
+        "TIFF": ImageFormat((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
+        "GIF": ImageFormat((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
+        "PPM": ImageFormat((".ppm", ".pgm", ".pbm", ".pnm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
         # Four bytes of length, and then the type.
-        "AVIF": Format((".avif",), (b"\0\0\0",), _avif),
+        "AVIF": ImageFormat((".avif",), (b"\0\0\0",), _avif),
     }
 )
 SUFFIXES: tuple[str, ...] = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, check_skips
+from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, check_skips
 from ganeval.sources.files import digest_of, load_encoded
 from ganeval.sources.items import Item, load_batches, nothing_read
 
@@ -82,7 +82,7 @@ class EncodedStream:
         """The position in the stream."""
         return f"{self.name}[{index}]"
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
         rows, total = 0, self._num_samples
         with closing(_ahead(self._numbered(), reading.batch_size)) as images:

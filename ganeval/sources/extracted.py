@@ -28,6 +28,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.array_types import FeatureArray
 from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
 from ganeval.errors import SourceError, UsageError
@@ -49,7 +50,6 @@ MEMBER = "part"
 DAMAGED = (*CORRUPT, KeyError, TypeError, AttributeError, zlib.error)
 # How many shards are named in a message.
 NAMED = 12
-FeatureArray = NDArray[np.float32]
 Range = tuple[int, int]
 
 
@@ -294,14 +294,14 @@ def write_part(path: Place, header: PartHeader, rows: PartRows) -> None:
             if array is not None:
                 write_array(archive, name, array)
         for output, (width, pieces) in sorted(rows.outputs.items()):
-            summed = _Summed() if whole and output == "features" else None
+            summed = _MomentsOfBlocks() if whole and output == "features" else None
             taken = _in_blocks(pieces) if summed is None else summed.over(_in_blocks(pieces))
             write_rows(archive, output, (header.count, width), taken)
             if summed is not None:
                 _write_statistics(archive, header, summed)
 
 
-class _Summed:
+class _MomentsOfBlocks:
     """The moments of blocks that pass by."""
 
     moments: Moments | None = None
@@ -330,7 +330,7 @@ def _in_blocks(pieces: Iterable[FeatureArray]) -> Iterator[FeatureArray]:
         yield np.concatenate(waiting)
 
 
-def _write_statistics(archive: zipfile.ZipFile, header: PartHeader, summed: _Summed) -> None:
+def _write_statistics(archive: zipfile.ZipFile, header: PartHeader, summed: _MomentsOfBlocks) -> None:
     assert summed.moments is not None
     ddof = header.shared["ddof"]
     gaussian = summed.moments.gaussian(ddof=ddof)

@@ -22,7 +22,7 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError, UsageError
 from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
 from ganeval.ranges import RANGES, ValueRange
-from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, part_of
+from ganeval.sources.base import Fingerprint, Group, ImageBatch, Reading, ReadReport, part_of
 from ganeval.sources.sandbox import Sandbox
 
 # Images per call of `sample`. It is fixed, because how many images are drawn at once decides which are drawn.
@@ -141,7 +141,7 @@ class GeneratorSource:
         taken._places = self._places[places.start : places.stop]
         return taken
 
-    def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[ImageBatch]:
         """Every image once, in order; between batches, global random state and training modes are restored."""
         labels = self._labels()
         waiting: Tensor | None = None
@@ -155,7 +155,7 @@ class GeneratorSource:
                 images, waiting = waiting[: reading.batch_size], waiting[reading.batch_size :]
                 named = None if labels is None else tuple(labels[start : start + len(images)])
                 start += len(images)
-                yield Batch((Group(tuple(range(len(images))), images),), labels=named)
+                yield ImageBatch((Group(tuple(range(len(images))), images),), labels=named)
 
     def fingerprint(self) -> Fingerprint | None:
         """None: what a generator will draw is not known before it draws."""

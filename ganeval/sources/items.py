@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips, part_of
+from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, batch_of, check_skips, part_of
 from ganeval.sources.budget import Budget
 
 # Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
@@ -248,7 +248,7 @@ class ItemSource:
         """The image at `index` of this source, uint8 [3, H, W]; DecodeError when it cannot be read."""
         return self.item_at(index).pixels
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """Every chosen image once, in order; a batch whose images were all skipped is left out.
 
         A batch ends early where it would hold more than BATCH_BYTES, so large images come in small batches.
@@ -287,7 +287,7 @@ def load_batches(
     *,
     total: int | None,
     first: int = 0,
-) -> Generator[Batch]:
+) -> Generator[ImageBatch]:
     """Images in batches, loaded ahead by threads, in order; a batch whose images were all skipped is left out.
 
     loads: give an image each. total: the number of images of the source, against which skips are limited; None where it
@@ -353,7 +353,7 @@ class _Taken:
         self._positions.append(position)
         self.bytes += item.pixels.nbytes
 
-    def batch(self) -> Generator[Batch]:
+    def batch(self) -> Generator[ImageBatch]:
         """The images so far as one batch, if there are any; they count as held until the consumer asks for more."""
         positions = self._positions
         if not positions:
@@ -366,7 +366,7 @@ class _Taken:
             self._budget.settle(position, 0)
 
 
-def _batch(loaded: Sequence[Item]) -> Batch:
+def _batch(loaded: Sequence[Item]) -> ImageBatch:
     labels = [item.label for item in loaded if item.label is not None]
     return batch_of(
         [item.pixels for item in loaded],

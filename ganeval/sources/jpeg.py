@@ -8,12 +8,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from ganeval.array_types import PixelArray
+
 # A file to uint8 [H, W, 3]; ValueError for one that it has the least remark on.
-Decoder = Callable[[bytes], Pixels]
+Decoder = Callable[[bytes], PixelArray]
 # Sizes in whole blocks and not, qualities, and chroma at full resolution, halved in one direction, and in both.
 SIZES, QUALITIES, SUBSAMPLINGS = ((32, 48), (37, 53)), (30, 90, 100), (0, 1, 2)
 
@@ -30,8 +30,8 @@ def fast_decoder() -> Decoder | None:
     except ImportError:
         return None
 
-    def decode(data: bytes) -> Pixels:
-        pixels: Pixels = package.decode_jpeg(data, colorspace="RGB")
+    def decode(data: bytes) -> PixelArray:
+        pixels: PixelArray = package.decode_jpeg(data, colorspace="RGB")
         return pixels
 
     same = all(np.array_equal(decode(data), np.asarray(Image.open(io.BytesIO(data)))) for data in pictures())

@@ -72,14 +72,14 @@ def relative_name(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CsvColumns:
     """The columns of a CSV file. labels: None where there is no such column."""
 
     files: Sequence[str]
     labels: Sequence[str] | None
 
 
-def parse_csv(name: str, text: str) -> Table:
+def parse_csv(name: str, text: str) -> CsvColumns:
     """Parse a CSV file with a header row; SourceError where no column holds file names.
 
     The header is optional in a table of one column, and in one of two columns: `a.png,3`.
@@ -100,17 +100,17 @@ def parse_csv(name: str, text: str) -> Table:
     return _columns(name, rows[1:], head.index(files), None if labels is None else head.index(labels), first=2)
 
 
-def _columns(name: str, rows: Sequence[Sequence[str]], file: int, label: int | None, *, first: int) -> Table:
+def _columns(name: str, rows: Sequence[Sequence[str]], file: int, label: int | None, *, first: int) -> CsvColumns:
     for number, row in enumerate(rows, start=first):
         if len(row) <= max(file, label or 0):
             raise SourceError(f"{name}: row {number} has {len(row)} cells, too few for its columns.")
-    return Table([row[file] for row in rows], None if label is None else [row[label] for row in rows])
+    return CsvColumns([row[file] for row in rows], None if label is None else [row[label] for row in rows])
 
 
-Pairs = Iterable[tuple[str, object]]
+FileLabels = Iterable[tuple[str, object]]
 
 
-def _dataset_json(name: str, text: str) -> Pairs | None:
+def _dataset_json(name: str, text: str) -> FileLabels | None:
     document = parse_json(text)
     if not isinstance(document, dict) or "labels" not in document:
         return None
@@ -127,7 +127,7 @@ def _dataset_json(name: str, text: str) -> Pairs | None:
     return ((relative_name(image), label) for image, label in labels)
 
 
-def _metadata_jsonl(name: str, text: str) -> Pairs | None:
+def _metadata_jsonl(name: str, text: str) -> FileLabels | None:
     lines = [(number, parse_json(line)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not any(isinstance(line, dict) and "file_name" in line for _, line in lines):
         return None
@@ -138,18 +138,18 @@ def _metadata_jsonl(name: str, text: str) -> Pairs | None:
     return None if key is None else ((relative_name(line["file_name"]), line.get(key)) for _, line in lines)
 
 
-def _metadata_csv(name: str, text: str) -> Pairs | None:
+def _metadata_csv(name: str, text: str) -> FileLabels | None:
     head = next(csv.reader(io.StringIO(text, newline="")), [])
     return _labels_csv(name, text) if "file_name" in head else None
 
 
-def _labels_csv(name: str, text: str) -> Pairs | None:
+def _labels_csv(name: str, text: str) -> FileLabels | None:
     table = parse_csv(name, text)
     return None if table.labels is None else zip(map(relative_name, table.files), table.labels, strict=True)
 
 
 # In order of precedence.
-_PARSERS: Mapping[str, Callable[[str, str], Pairs | None]] = MappingProxyType(
+_PARSERS: Mapping[str, Callable[[str, str], FileLabels | None]] = MappingProxyType(
     {
         "dataset.json": _dataset_json,
         "labels.csv": _labels_csv,

@@ -84,7 +84,7 @@ def read_lockstep(
         for pair in places:
             budget.awaits(pair)
             loaded = next(loading)
-            if isinstance(loaded, _Unreadable):
+            if isinstance(loaded, _UnreadableSide):
                 side, error = sides[loaded.side], loaded.error
                 for report in (side.report, skipped):
                     report.skipped.append((error.name, error.reason))
@@ -122,14 +122,16 @@ def joined_sides(sides: Sequence[PairedSide], reading: Reading) -> list[PairedSi
 
 
 @dataclass(frozen=True, slots=True)
-class _Unreadable:
+class _UnreadableSide:
     """An image that cannot be read, and the number of its side."""
 
     side: int
     error: DecodeError
 
 
-def _load(sides: Sequence[PairedSide], pair: int, reading: Reading, budget: Budget) -> tuple[Item, ...] | _Unreadable:
+def _load(
+    sides: Sequence[PairedSide], pair: int, reading: Reading, budget: Budget
+) -> tuple[Item, ...] | _UnreadableSide:
     """The images of a pair, or, with `on_error="skip"`, the error; runs in a worker thread."""
     held = 0
     found: list[Item] = []
@@ -141,7 +143,7 @@ def _load(sides: Sequence[PairedSide], pair: int, reading: Reading, budget: Budg
     except DecodeError as error:
         if reading.on_error == "fail":
             raise
-        return _Unreadable(len(found), error)
+        return _UnreadableSide(len(found), error)
     finally:
         budget.settle(pair, held)
     return tuple(found)

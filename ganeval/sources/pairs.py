@@ -109,7 +109,7 @@ def open_pairs(
 
 def _halves(name: str, source: Source, *, is_reversed: bool) -> Pairs:
     """Pairs from images with the two sides of a pair next to each other."""
-    sizes = _OneSize(source)
+    sizes = _SizeCheck(source)
     sides = [
         TransformedSource(
             WatchedSource(source, sizes.see), Transform(f"{side} half", half), name=f"{name} ({side} half)"
@@ -135,7 +135,7 @@ def _middle(images: Tensor) -> int:
     return width // 2
 
 
-class _OneSize:
+class _SizeCheck:
     """Sees to it that all images of a source have the size of the first."""
 
     def __init__(self, source: Source) -> None:

@@ -87,10 +87,10 @@ class TableItems:
 
     parallel = True
 
-    def __init__(self, tables: "Sequence[_Table]", columns: Columns, *, where: str, files: Opened) -> None:
+    def __init__(self, tables: "Sequence[_TableFile]", columns: Columns, *, where: str, files: Opened) -> None:
         self.kind = "parquet" if str(files.paths[0]).lower().endswith(PARQUET) else "arrow"
         self._tables, self._columns, self._where, self._files = tables, columns, where, files
-        self._groups = [_Group(table, number) for table in tables for number in range(len(table.groups))]
+        self._groups = [_RowGroup(table, number) for table in tables for number in range(len(table.groups))]
         sizes = [group.table.groups[group.number] for group in self._groups]
         self._starts = [0, *accumulate(sizes)]
         self._cursor = _Cursor(columns.image)
@@ -183,7 +183,7 @@ class TableItems:
         return data
 
 
-class _Table(ABC):
+class _TableFile(ABC):
     """A file. place: where it is; schema: of its columns; groups: the number of rows of its parts, in order."""
 
     place: Place
@@ -201,14 +201,14 @@ class _Table(ABC):
             return [value for block in blocks for value in block.to_pylist()]
 
 
-class _Group(NamedTuple):
+class _RowGroup(NamedTuple):
     """A part of a table."""
 
-    table: _Table
+    table: _TableFile
     number: int
 
 
-class _Parquet(_Table):
+class _Parquet(_TableFile):
     """A Parquet file, of which only the metadata are kept."""
 
     def __init__(self, place: Place) -> None:
@@ -244,7 +244,7 @@ class _Parquet(_Table):
                 yield batch.column(0)
 
 
-class _Arrow(_Table):
+class _Arrow(_TableFile):
     """An Arrow file or stream, mapped: what is not compressed is read where it lies."""
 
     def __init__(self, place: Place) -> None:
@@ -279,12 +279,12 @@ class _Cursor:
     def __init__(self, column: str) -> None:
         self._column = column
         self._lock = Lock()
-        self._group: _Group | None = None
+        self._group: _RowGroup | None = None
         self._blocks: Iterator[Any] = iter(())
         self._next = 0
-        self._recent: deque[tuple[_Group, int, Any]] = deque()
+        self._recent: deque[tuple[_RowGroup, int, Any]] = deque()
 
-    def value(self, group: _Group, row: int) -> object:
+    def value(self, group: _RowGroup, row: int) -> object:
         """The value of a row of a part."""
         with self._lock:
             for kept, start, block in reversed(self._recent):
@@ -300,13 +300,13 @@ class _Cursor:
                     return block[row - start].as_py()
         raise SourceError(f"{group.table.place} has fewer rows than it declares.")
 
-    def _keep(self, group: _Group, start: int, block: Any) -> None:
+    def _keep(self, group: _RowGroup, start: int, block: Any) -> None:
         self._recent.append((group, start, block))
         while sum(len(one) for _, _, one in self._recent) - len(self._recent[0][2]) >= KEPT_ROWS:
             self._recent.popleft()
 
 
-def _table(place: Place) -> _Table:
+def _table(place: Place) -> _TableFile:
     with _readable(place):
         return _Parquet(place) if place.name.lower().endswith(PARQUET) else _Arrow(place)
 
@@ -320,7 +320,7 @@ def _readable(place: Place) -> Iterator[None]:
         raise SourceError(f"{place} cannot be read as a table ({told(error)}).") from error
 
 
-def _columns(table: _Table, image: str | None, label: str | None) -> Columns:
+def _columns(table: _TableFile, image: str | None, label: str | None) -> Columns:
     """The columns to read, from the names that were asked for, what the Hub's metadata say, or what they are called."""
     features = _hub_features(table.schema.metadata)
     names: Sequence[str] = table.schema.names
@@ -339,7 +339,7 @@ def _columns(table: _Table, image: str | None, label: str | None) -> Columns:
     return Columns(chosen, label, known)
 
 
-def _image_column(table: _Table, features: Mapping[str, object]) -> str:
+def _image_column(table: _TableFile, features: Mapping[str, object]) -> str:
     declared = [name for name, one in features.items() if _type_of(one) == "Image" and name in table.schema.names]
     possible = declared or [field.name for field in table.schema if _holds_bytes(field.type)]
     named = [name for name in IMAGES if name in possible]
@@ -356,7 +356,7 @@ def _image_column(table: _Table, features: Mapping[str, object]) -> str:
     )
 
 
-def _check_image(table: _Table, column: str) -> None:
+def _check_image(table: _TableFile, column: str) -> None:
     names = table.schema.names
     if column not in names or not _holds_bytes(table.schema.field(column).type):
         kind = table.schema.field(column).type if column in names else "nothing of that name"

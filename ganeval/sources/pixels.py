@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-Pixels = NDArray[np.uint8]
+from ganeval.array_types import PixelArray
+
 Open = Callable[[], ImageFile.ImageFile]
 # Rows from `top` to `bottom` of an image, [bottom - top, W, C].
 ReadRows = Callable[[int, int], NDArray[np.generic]]
@@ -29,7 +30,7 @@ class Unreadable(Exception):  # noqa: N818 - it is caught one level up, where th
     """An image cannot be read; the message is a sentence without the image's name."""
 
 
-def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
+def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[PixelArray, tuple[str, ...]]:
     """Convert an opened, not yet loaded image to a new array, uint8 [H, W, 3]; also the names of the conversions.
 
     reopen: opens the same image again, for formats that Pillow can only read in two passes.
@@ -44,7 +45,7 @@ def working_bytes(image: ImageFile.ImageFile) -> int:
     return (8 if ";16" in _rawmode(image) else 4) + 3
 
 
-def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
+def loaded_to_rgb8(image: Image.Image) -> tuple[PixelArray, tuple[str, ...]]:
     """Convert a Pillow image to a new array, uint8 [H, W, 3]; also the names of the conversions."""
     image.load()
     mode = image.mode
@@ -62,7 +63,7 @@ def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
     raise Unreadable(f"its pixels are of the kind '{mode}', which has no agreed range; convert it to 8-bit PNG.")
 
 
-def _banded(size: tuple[int, int], read: ReadRows) -> Pixels:
+def _banded(size: tuple[int, int], read: ReadRows) -> PixelArray:
     """All rows of an image, [H, W, 3], from bands uint8 [h, W, 3] or [h, W, 1]; stored plane by plane."""
     width, height = size
     planes = np.empty((3, height, width), np.uint8)
@@ -82,7 +83,7 @@ def _rows(image: Image.Image, top: int, bottom: int) -> NDArray[np.generic]:
     return rows[..., None] if rows.ndim == 2 else rows
 
 
-def _composited(image: Image.Image, top: int, bottom: int) -> Pixels:
+def _composited(image: Image.Image, top: int, bottom: int) -> PixelArray:
     rgba = np.asarray(_band(image, top, bottom).convert("RGBA"))
     return on_white(rgba[..., :3], rgba[..., 3:], 255).astype(np.uint8)
 
@@ -118,17 +119,17 @@ def orientation(exif: object) -> int:
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if byteorder == "little" else "L"}
 
 
-def _from_16_bit(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
+def _from_16_bit(image: ImageFile.ImageFile, reopen: Open) -> tuple[PixelArray, tuple[str, ...]]:
     """Convert a file of 16-bit samples to uint8 [H, W, 3]; alpha is composited before rounding."""
     transparent = image.info.get("transparency")
     return _scaled(image.size, _samples_16_bit(image, reopen), transparent)
 
 
-def _scaled(size: tuple[int, int], read: ReadRows, transparent: object) -> tuple[Pixels, tuple[str, ...]]:
+def _scaled(size: tuple[int, int], read: ReadRows, transparent: object) -> tuple[PixelArray, tuple[str, ...]]:
     """Scale 16-bit samples, read as bands [h, W, 1 to 4], to uint8 [H, W, 3]. transparent: that colour, or None."""
     largest, channels, has_alpha = 0, 0, False
 
-    def rounded(top: int, bottom: int) -> Pixels:
+    def rounded(top: int, bottom: int) -> PixelArray:
         nonlocal largest, channels, has_alpha
         colour, alpha = read(top, bottom).astype(np.int64), None
         if colour.shape[2] in (2, 4):

@@ -19,7 +19,7 @@ from torch import Tensor
 from ganeval.errors import SourceError, UsageError
 from ganeval.images import as_tensor
 from ganeval.places import Place, RemotePath, place_of
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
+from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names
@@ -47,7 +47,7 @@ class WithoutImages:
         """The row."""
         return f"{self.name}[{index}]"
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:  # noqa: ARG002, what a source is asked
         """Raises SourceError: there are no images."""
         raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.array_types import FloatArray
 from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
 from ganeval.errors import MetricError, SourceError, UsageError
@@ -33,15 +34,14 @@ PICKLED = (".pkl", ".pickle", ".pt")
 EDM2: Mapping[str, str] = {"inception": "fid", "dinov2:vitl14": "fd_dinov2"}
 EDM2_COUNT, EDM2_DDOF = "num_images", 1
 _NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGaussian:
     """mean: float64 [D]; covariance: float64 [D, D]."""
 
-    mean: Array
-    covariance: Array
+    mean: FloatArray
+    covariance: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

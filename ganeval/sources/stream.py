@@ -14,10 +14,10 @@ from torch.utils.data import BatchSampler
 from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.images import declared_range
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of
+from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, batch_of
 from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
-_Labelled = tuple[Tensor, int | None]
+_LabelledImage = tuple[Tensor, int | None]
 
 
 class StreamSource:
@@ -56,7 +56,7 @@ class StreamSource:
         """The position in the stream."""
         return f"{self.name}[{index}]"
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
         if self._consumed and iter(self._batches) is self._batches:
             raise SourceError(f"{self.name} has been read to its end, and an iterator cannot be read twice.")
@@ -87,7 +87,7 @@ class StreamSource:
         """The declared range, and the number of images taken from the start, if it was given."""
         return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
-    def _images(self, report: ReadReport) -> Iterator[_Labelled]:
+    def _images(self, report: ReadReport) -> Iterator[_LabelledImage]:
         for number, batch in enumerate(self._given()):
             where = f"{self.name}, batch {number}"
             if _are_pil(batch):
@@ -111,7 +111,7 @@ class StreamSource:
             # It is other people's code and may raise anything.
             raise SourceError(f"{self.name}, batch {number}: the iterable raised {_raised(error)}") from error
 
-    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
+    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_LabelledImage]:
         """Images with their labels, counted in the report."""
         report.conversions.update(dict.fromkeys(found.conversions, len(found.images)))
         report.range_use.update(found.use)

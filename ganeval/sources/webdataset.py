@@ -76,7 +76,7 @@ def _images(shard: Place) -> Iterator[Encoded]:
     """The images of one shard, in its order."""
     try:
         with closing(_open(shard)) as file:
-            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Header) as archive:
+            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_MemberHeader) as archive:
                 for _, sample in groupby(_members(archive, shard), key=lambda member: key_of(member[0])):
                     yield from _sample(dict(sample), shard)
             # The writer of a pipe fails if what follows the end mark is not taken.
@@ -86,7 +86,7 @@ def _images(shard: Place) -> Iterator[Encoded]:
         raise SourceError(f"{shard} cannot be read as a tar archive ({told(error)}).") from error
 
 
-class _Header(tarfile.TarInfo):
+class _MemberHeader(tarfile.TarInfo):
     """A header of a member; EOFError where the archive ends without the empty blocks that mark its end."""
 
     @classmethod

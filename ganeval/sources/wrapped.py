@@ -9,7 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 from torch import Tensor
 
 from ganeval.errors import SourceError
-from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source
+from ganeval.sources.base import Fingerprint, Group, ImageBatch, Reading, ReadReport, Source
 from ganeval.sources.files import digest_of
 from ganeval.sources.items import Item, ItemSource, Remarkable
 
@@ -65,7 +65,7 @@ class WrappedSource(ABC):
         """The name of the image in the other source, where a user finds it."""
         return self.source.item_name(index)
 
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """The other source's batches."""
         with closing(self.source.batches(reading, report)) as batches:
             for batch, indices in numbered(batches, report):
@@ -93,7 +93,7 @@ class WrappedSource(ABC):
         return self.source.describe()
 
     @abstractmethod
-    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+    def _passed(self, batch: ImageBatch, indices: Sequence[int]) -> ImageBatch:
         """A batch of the other source as it is here. indices: of its images."""
 
     @abstractmethod
@@ -115,7 +115,7 @@ class WatchedSource(WrappedSource):
         """The image as it is."""
         return image
 
-    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+    def _passed(self, batch: ImageBatch, indices: Sequence[int]) -> ImageBatch:
         sizes = {row: group.images.shape[:1:-1] for group in batch.groups for row in group.rows}
         for row, index in enumerate(indices):
             self._see(index, *sizes[row])
@@ -181,9 +181,9 @@ class TransformedSource(WrappedSource):
         before = described.get("changed", ())
         return {**described, "changed": [*(before if isinstance(before, list) else ()), self._transform.name]}
 
-    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+    def _passed(self, batch: ImageBatch, indices: Sequence[int]) -> ImageBatch:
         groups = [Group(group.rows, self._applied(group.images, indices[group.rows[0]])) for group in batch.groups]
-        return Batch(tuple(groups), tuple(map(self._digest, batch.digests)), batch.labels)
+        return ImageBatch(tuple(groups), tuple(map(self._digest, batch.digests)), batch.labels)
 
     def _applied(self, images: Tensor, index: int) -> Tensor:
         """Images of one size, changed; the first of them is at this index."""
@@ -199,7 +199,7 @@ class TransformedSource(WrappedSource):
         return digest_of(self._transform.name.encode(), original)
 
 
-def numbered(batches: Iterable[Batch], report: ReadReport) -> Iterator[tuple[Batch, Sequence[int]]]:
+def numbered(batches: Iterable[ImageBatch], report: ReadReport) -> Iterator[tuple[ImageBatch, Sequence[int]]]:
     """Batches with the index of each of their images in the source: skipped ones are in no batch."""
     index, passed = 0, 0
     for batch in batches:

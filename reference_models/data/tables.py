@@ -20,7 +20,7 @@ LARGEST = 1e150
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TabularData:
     """Rows of numbers, and the class of each.
 
     features: float64 [N, D]. labels: int64 [N], from 0 to K - 1 with at least one row of each class. class_names: of
@@ -41,7 +41,7 @@ def is_table(spec: str) -> bool:
     return spec.startswith(SCHEME)
 
 
-def load_table(spec: str) -> Table:
+def load_table(spec: str) -> TabularData:
     """Read a table.
 
     Raises UsageError for a spec of another form, and SourceError for a file that cannot be read, with line and column.
@@ -58,16 +58,16 @@ def load_table(spec: str) -> Table:
     return _file(Path(name), label)
 
 
-def _embedded() -> Table:
+def _embedded() -> TabularData:
     from sklearn.datasets import load_breast_cancer
 
     found = load_breast_cancer()
     names = tuple(map(str, found.target_names))
     labels = np.asarray(found.target, dtype=np.int64)
-    return Table(np.asarray(found.data, dtype=np.float64), labels, names, tuple(map(str, found.feature_names)))
+    return TabularData(np.asarray(found.data, dtype=np.float64), labels, names, tuple(map(str, found.feature_names)))
 
 
-def _file(path: Path, label: str) -> Table:
+def _file(path: Path, label: str) -> TabularData:
     lines = _lines(path)
     head = next(lines, None)
     if head is None:
@@ -99,7 +99,7 @@ def _file(path: Path, label: str) -> Table:
             "needs two classes or more."
         )
     own = tuple(column for at, column in enumerate(columns) if at != place)
-    return Table(np.array(rows), labels.astype(np.int64), tuple(map(str, names)), own)
+    return TabularData(np.array(rows), labels.astype(np.int64), tuple(map(str, names)), own)
 
 
 def _label_column(path: Path, columns: Sequence[str], label: str) -> int:

@@ -9,7 +9,7 @@ from reference_models.recipes import Recipe, plain, rates
 
 if TYPE_CHECKING:
     from reference_models.base import Model
-    from reference_models.engine.summary import Layer
+    from reference_models.engine.summary import LayerSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ModelSummary:
     """
 
     parameters: Mapping[str, int]
-    layers: "Sequence[Layer]"
+    layers: "Sequence[LayerSummary]"
 
 
 def summarize_model(model: "Model") -> ModelSummary:

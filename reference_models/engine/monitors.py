@@ -23,7 +23,7 @@ NUM_IMAGES = 64
 MIN_IMAGES = 16
 
 
-class Spread:
+class SpreadMonitor:
     """The mean distance between fakes over that between reals: near 0 if all fakes are alike.
 
     Distances are Euclidean, of pixels, over all pairs of NUM_IMAGES images; no network is needed.

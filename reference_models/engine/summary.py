@@ -12,7 +12,7 @@ from reference_models.data.placeholder import placeholder
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerSummary:
     """One layer. shape: of its output, without the batch dimension. parameters: their number."""
 
     name: str
@@ -26,7 +26,7 @@ def count_parameters(model: Model) -> dict[str, int]:
     return {player.name: sum(parameter.numel() for parameter in player.parameters) for player in model.players()}
 
 
-def layers(model: Model) -> list[Layer]:
+def layers(model: Model) -> list[LayerSummary]:
     """Every layer that the players' losses run through, in module order, with the shape of its first output."""
     shapes: dict[str, tuple[int, ...]] = {}
     leaves = dict(_leaves(model))
@@ -37,7 +37,7 @@ def layers(model: Model) -> list[Layer]:
         for hook in hooks:
             hook.remove()
     return [
-        Layer(name, type(leaf).__name__.removeprefix("Parametrized"), shapes[name], _size(leaf))
+        LayerSummary(name, type(leaf).__name__.removeprefix("Parametrized"), shapes[name], _size(leaf))
         for name, leaf in leaves.items()
         if name in shapes
     ]

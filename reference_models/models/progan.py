@@ -67,7 +67,7 @@ class EqualisedLinear(nn.Linear):
         return F.linear(x, self.weight * self.scale, self.bias)
 
 
-class Projection(nn.Module):
+class LatentProjection(nn.Module):
     """Latents => feature maps of 4 x 4 pixels, with one bias per map."""
 
     def __init__(self, latent: int, maps: int) -> None:
@@ -133,7 +133,7 @@ class GrowingGenerator(nn.Module):
     def __init__(self, latent: int, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
         first = nn.Sequential(
-            *(Projection(latent, widths[0]), Normalised(), EqualisedConv(widths[0], widths[0], 3), Normalised())
+            *(LatentProjection(latent, widths[0]), Normalised(), EqualisedConv(widths[0], widths[0], 3), Normalised())
         )
         others = (
             nn.Sequential(

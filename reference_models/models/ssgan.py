@@ -168,7 +168,7 @@ class Generator(nn.Module):
         return images[len(self.reference) :]
 
 
-class History(nn.Module):
+class HistoricalAverage(nn.Module):
     """The mean of all earlier values of a player's parameters (historical averaging, section 3.3)."""
 
     mean: Tensor
@@ -216,7 +216,7 @@ class SSGAN(GAN, SemiSupervised):
         self.generator = Generator(layers, reference)
         self.histories = nn.ModuleDict()
         if self.settings.history:
-            self.histories.update({player.name: History(player.parameters) for player in self.players()})
+            self.histories.update({player.name: HistoricalAverage(player.parameters) for player in self.players()})
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
@@ -292,7 +292,7 @@ class SSGAN(GAN, SemiSupervised):
     def after(self, player: Player, logs: Logs) -> Logs:
         """The history follows the parameters."""
         if player.name in self.histories:
-            cast(History, self.histories[player.name]).add(player.parameters)
+            cast(HistoricalAverage, self.histories[player.name]).add(player.parameters)
         return super().after(player, logs)
 
     def _pull(self, name: str) -> Tensor | float:
@@ -300,7 +300,7 @@ class SSGAN(GAN, SemiSupervised):
         if name not in self.histories:
             return 0.0
         parameters = tuple(self.get_submodule(name).parameters())
-        return self.settings.history * cast(History, self.histories[name]).penalty(parameters)
+        return self.settings.history * cast(HistoricalAverage, self.histories[name]).penalty(parameters)
 
     @torch.no_grad()
     def _fit(self, batch: PartlyLabelled, rng: torch.Generator) -> None:

@@ -51,20 +51,20 @@ TABLE_VARIANT, TABLE_SETTINGS = "r3gan", {"network": "perceptron", "settings.wid
 IMAGE_VARIANT = "acgan"
 NO_SMOTE = "SMOTE is left out: imbalanced-learn is not installed (pip install 'ganeval[smote]')."
 
-Rows = NDArray[np.float64]
-Labels = NDArray[np.int64]
+RowArray = NDArray[np.float64]
+LabelArray = NDArray[np.int64]
 # (class, number of fakes) => fakes, float64 [n, D]
-Draw = Callable[[int, int], Rows]
+Draw = Callable[[int, int], RowArray]
 # (training rows [N, D], their labels, seed) => a trained generator
-Fit = Callable[[Rows, Labels, int], Draw]
+Fit = Callable[[RowArray, LabelArray, int], Draw]
 
 
-class Classifier(Protocol):
+class SklearnClassifier(Protocol):
     """What scikit-learn's classifiers do."""
 
-    def fit(self, rows: Rows, labels: Labels, /) -> object: ...
+    def fit(self, rows: RowArray, labels: LabelArray, /) -> object: ...
 
-    def predict(self, rows: Rows, /) -> Labels: ...
+    def predict(self, rows: RowArray, /) -> LabelArray: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,8 @@ class Labelled:
     features: float64 [N, D]. labels: int64 [N], from 0 to K - 1.
     """
 
-    features: Rows
-    labels: Labels
+    features: RowArray
+    labels: LabelArray
     class_names: tuple[str, ...]
     standardise: bool
 
@@ -141,10 +141,10 @@ class Labelled:
 class Split:
     """Rows to train on and rows to test with, [N, D] each, with their labels."""
 
-    train: Rows
-    train_labels: Labels
-    test: Rows
-    test_labels: Labels
+    train: RowArray
+    train_labels: LabelArray
+    test: RowArray
+    test_labels: LabelArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class _Tested:
     right: by training set, whether each held-out row was. rows: by training set, how many it has.
     """
 
-    truth: Labels
+    truth: LabelArray
     right: Mapping[str, NDArray[np.bool_]]
     rows: Mapping[str, int]
     notes: Sequence[str]
@@ -348,7 +348,7 @@ def random_splits(known: Labelled, splits: int, *, seed: int) -> Iterator[Split]
         yield Split(known.features[kept], known.labels[kept], known.features[held], known.labels[held])
 
 
-def _apart(labels: Labels, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _apart(labels: LabelArray, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Places of held-out rows, a quarter of each class, and of the others."""
     held = []
     for label in np.unique(labels):
@@ -497,7 +497,7 @@ def _standardised(split: Split) -> Split:
 
 def training_sets(
     split: Split, fit: Fit, *, fakes_per_real: float, balance: bool, classes: int, seed: int
-) -> tuple[dict[str, tuple[Rows, Labels]], list[str]]:
+) -> tuple[dict[str, tuple[RowArray, LabelArray]], list[str]]:
     """Every training set of a split by its name, rows with labels, and notes.
 
     balance: whether to fill up smaller classes, too.
@@ -528,17 +528,17 @@ def training_sets(
     return {**sets, SMOTE: by_smote}, []
 
 
-def _joined(parts: Sequence[tuple[Rows, int]]) -> tuple[Rows, Labels]:
+def _joined(parts: Sequence[tuple[RowArray, int]]) -> tuple[RowArray, LabelArray]:
     """Rows of one class each => all rows, and their labels."""
     labels = np.concatenate([np.full(len(rows), label, dtype=np.int64) for rows, label in parts])
     return np.concatenate([rows for rows, _ in parts]), labels
 
 
-def _together(first: tuple[Rows, Labels], second: tuple[Rows, Labels]) -> tuple[Rows, Labels]:
+def _together(first: tuple[RowArray, LabelArray], second: tuple[RowArray, LabelArray]) -> tuple[RowArray, LabelArray]:
     return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
 
-def _smote(rows: Rows, labels: Labels, *, seed: int, smallest: int) -> tuple[Rows, Labels] | None:
+def _smote(rows: RowArray, labels: LabelArray, *, seed: int, smallest: int) -> tuple[RowArray, LabelArray] | None:
     """Reals whose classes SMOTE filled up, by 5 neighbours where a class has as many; None without the package."""
     try:
         from imblearn import over_sampling
@@ -548,7 +548,7 @@ def _smote(rows: Rows, labels: Labels, *, seed: int, smallest: int) -> tuple[Row
     return np.asarray(found[0], dtype=np.float64), np.asarray(found[1], dtype=np.int64)
 
 
-def _fitted(name: str, rows: Rows, labels: Labels, seed: int) -> Classifier:
+def _fitted(name: str, rows: RowArray, labels: LabelArray, seed: int) -> SklearnClassifier:
     """A classifier that has learned."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -560,7 +560,7 @@ def _fitted(name: str, rows: Rows, labels: Labels, seed: int) -> Classifier:
         "logistic": lambda: LogisticRegression(max_iter=1000),
         "mlp": lambda: MLPClassifier((100,), random_state=seed),
     }
-    found: Classifier = makers[name]()
+    found: SklearnClassifier = makers[name]()
     with warnings.catch_warnings():
         # A limit on iterations is part of the classifier, and the same for every training set.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -568,7 +568,7 @@ def _fitted(name: str, rows: Rows, labels: Labels, seed: int) -> Classifier:
     return found
 
 
-def balanced_accuracy(right: NDArray[np.bool_], truth: Labels) -> float:
+def balanced_accuracy(right: NDArray[np.bool_], truth: LabelArray) -> float:
     """The mean over classes of the share of their rows that are right."""
     return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
 
@@ -581,7 +581,7 @@ def corrected_error(values: NDArray[np.float64], *, train: int, held_out: int) -
     return math.sqrt((1 / len(values) + held_out / train) * float(values.var(ddof=1)))
 
 
-def crossed_error(values: NDArray[np.float64], items: NDArray[np.float64], strata: Labels) -> float:
+def crossed_error(values: NDArray[np.float64], items: NDArray[np.float64], strata: LabelArray) -> float:
     """The standard error of a mean over independent draws that are tested on the same rows.
 
     values: of each draw. items: of each held-out row, the mean over draws. strata: the score is the mean over strata of
@@ -645,7 +645,7 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
         raise UsageError(f"{plan.recipe.variant} learns labels itself, and makes no images of a class; choose cgan.")
     lowest, width = (-1.0, 2.0) if value_range == "[-1,1]" else (0.0, 1.0)
 
-    def trained(rows: Rows, labels: Labels, seed: int) -> Draw:
+    def trained(rows: RowArray, labels: LabelArray, seed: int) -> Draw:
         low, high = (0.0, 1.0) if quantised else (rows.min(0), rows.max(0))
         span = np.where(np.asarray(high) > low, np.asarray(high) - low, 1.0)
         pixels = torch.from_numpy((rows - low) / span * width + lowest).float().view(-1, *shape)
@@ -656,7 +656,7 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
             for number, own in enumerate(groups)
         ]
 
-        def draw(label: int, count: int) -> Rows:
+        def draw(label: int, count: int) -> RowArray:
             rng = torch.Generator(samplers[0].device).manual_seed((seed + label) % 2**32)
             sampler = samplers[0 if conditional else label]
             wanted = torch.full((count,), label, device=sampler.device) if conditional else None

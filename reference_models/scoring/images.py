@@ -8,7 +8,7 @@ from typing import cast
 
 from ganeval.errors import UsageError
 from ganeval.metrics import nearest_pairs
-from ganeval.pipeline import Names
+from ganeval.pipeline import MetricNames
 from ganeval.protocols import find_protocol
 from ganeval.report import ReportData
 from ganeval.report_data import build_report_data, neighbour_grid
@@ -124,7 +124,7 @@ class ImagesJob(Job):
         )
 
 
-def _split(plan: TrainingPlan, metrics: Names) -> tuple[Names, bool, str]:
+def _split(plan: TrainingPlan, metrics: MetricNames) -> tuple[MetricNames, bool, str]:
     """The metrics of images; whether a classifier's are measured, too; and the one of these that was named, or "".
 
     They are measured of a model that classifies if one was named, or if no metrics were. UsageError for one that was

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from ganeval.atomic import atomic_write
 from ganeval.errors import GanevalError
-from ganeval.pipeline import Names, Options
+from ganeval.pipeline import MetricNames, MetricOptions
 from ganeval.progress import Progress, silent
 from ganeval.protocols import DEFAULT
 from ganeval.report import ReportData, ReportInputs, Subject, read_run
@@ -100,8 +100,8 @@ class ScoringKeywords(TypedDict, total=False):
         training_progress: Shows how the training goes.
     """
 
-    metrics: Names
-    options: Options | None
+    metrics: MetricNames
+    options: MetricOptions | None
     extractor: str | None
     protocol: str
     weights: Path | None
@@ -117,8 +117,8 @@ class ScoringKeywords(TypedDict, total=False):
 class ScoringOptions:
     """How a model is scored: the fields of `ScoringKeywords`, with their defaults."""
 
-    metrics: Names = None
-    options: Options | None = None
+    metrics: MetricNames = None
+    options: MetricOptions | None = None
     extractor: str | None = None
     protocol: str = DEFAULT
     weights: Path | None = None

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
 
-from ganeval.pipeline import FeatureSet, Names, Options, Selection, Setup, compute, extract_set, prepare, select_metrics
+from ganeval.pipeline import (
+    FeatureSet,
+    MetricNames,
+    MetricOptions,
+    Selection,
+    Setup,
+    compute,
+    extract_set,
+    prepare,
+    select_metrics,
+)
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import ReadingKeywords, Settings
@@ -21,7 +31,7 @@ from reference_models.engine.loop import (
     hidden,
     ignore_alarm,
 )
-from reference_models.engine.monitors import HeldOut, Spread
+from reference_models.engine.monitors import HeldOut, SpreadMonitor
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
@@ -40,9 +50,9 @@ TRAINING_METRICS, TRAINING_SAMPLES = ("fid", "recall", "coverage", "diversity"),
 def scorer(
     real: object,
     *,
-    metrics: Names = ("fid",),
+    metrics: MetricNames = ("fid",),
     num_samples: int,
-    options: Options | None = None,
+    options: MetricOptions | None = None,
     progress: Progress = silent,
     **settings: Unpack[ReadingKeywords],
 ) -> Callable[[Model], Evaluation]:
@@ -99,7 +109,7 @@ def monitored(
         warn: Called with every alarm.
         progress: Shows how the training goes.
     """
-    monitors: list[Monitor] = [Spread()]
+    monitors: list[Monitor] = [SpreadMonitor()]
     if held_out is not None:
         monitors.append(HeldOut(held_out))
     return Callbacks(scorer=score, monitors=monitors, warn=warn, progress=progress)
@@ -108,7 +118,7 @@ def monitored(
 def monitoring(
     *,
     real: str | None = None,
-    metrics: Names = IMAGE_METRICS,
+    metrics: MetricNames = IMAGE_METRICS,
     extractor: str = "inception",
     weights: Path | None = None,
     num_samples: int = 1000,

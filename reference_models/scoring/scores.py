@@ -12,8 +12,8 @@ from ganeval.errors import MetricError, UsageError
 from ganeval.pipeline import (
     ALL,
     USUAL,
-    Names,
-    Options,
+    MetricNames,
+    MetricOptions,
     Selection,
     Setup,
     check_supported,
@@ -118,8 +118,8 @@ class Scoring:
     """
 
     settings: Settings
-    metrics: Names = None
-    options: Options | None = None
+    metrics: MetricNames = None
+    options: MetricOptions | None = None
     num_samples: int | None = None
     progress: Progress = silent
 
@@ -183,7 +183,7 @@ class Scoring:
         """Whether the metrics were named, so that each of them is required."""
         return self.metrics is not None and self.metrics != ALL
 
-    def _asked(self, *, of_classes: bool) -> Names:
+    def _asked(self, *, of_classes: bool) -> MetricNames:
         if self.metrics is not None:
             return self.metrics
         return (*USUAL_METRICS, *(OF_CLASSES if of_classes else ()))

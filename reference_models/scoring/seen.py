@@ -8,10 +8,10 @@ from torch import Tensor
 # Rows that are copied to the CPU at once: training sets may be on a GPU.
 CHUNK = 1024
 # A set of rows, or of rows that belong together: inputs and their targets.
-Rows = Tensor | tuple[Tensor, ...]
+SampleTensors = Tensor | tuple[Tensor, ...]
 
 
-def told(name: object, held_out: Rows, known: Rows, *, what: str) -> tuple[str, tuple[str, ...]]:
+def told(name: object, held_out: SampleTensors, known: SampleTensors, *, what: str) -> tuple[str, tuple[str, ...]]:
     """What held-out rows are, in words, and the caveat if some are equal to training rows.
 
     name: of the held-out set. what: the rows in words, such as "real images".
@@ -26,17 +26,17 @@ def told(name: object, held_out: Rows, known: Rows, *, what: str) -> tuple[str, 
     return f"{name}, {count} {what}, {same} of which it was trained on", (caveat,)
 
 
-def repeated(held_out: Rows, known: Rows) -> int:
+def repeated(held_out: SampleTensors, known: SampleTensors) -> int:
     """How many held-out rows are equal to a known one."""
     seen = set(_digests(known))
     return sum(digest in seen for digest in _digests(held_out))
 
 
-def _length(rows: Rows) -> int:
+def _length(rows: SampleTensors) -> int:
     return len(rows if isinstance(rows, Tensor) else rows[0])
 
 
-def _digests(rows: Rows) -> Iterator[bytes]:
+def _digests(rows: SampleTensors) -> Iterator[bytes]:
     parts = (rows,) if isinstance(rows, Tensor) else rows
     for start in range(0, _length(rows), CHUNK):
         chunks = (part[start : start + CHUNK].cpu().contiguous().numpy() for part in parts)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ganeval import __version__
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import Estimate
-from ganeval.pipeline import ALL, Names, metric_result
+from ganeval.pipeline import ALL, MetricNames, metric_result
 from ganeval.results import Evaluation
 from reference_models.base import Model, SequenceModel
 from reference_models.batches import END
@@ -213,7 +213,7 @@ def sequence_scoring(
     return scoring
 
 
-def find_sequence_metrics(names: Names) -> tuple[str, ...] | None:
+def find_sequence_metrics(names: MetricNames) -> tuple[str, ...] | None:
     """Names of metrics of sequences, None for all; UsageError for others."""
     if names is None or names == ALL:
         return None

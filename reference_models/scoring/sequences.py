@@ -23,7 +23,7 @@ from reference_models.blocks.oracle import CHUNK, Oracle
 from reference_models.scoring.task_metric import TaskMetric
 
 # Sequences as words or numbers, of equal or different lengths.
-Rows = Sequence[Sequence[Hashable]]
+TokenSequences = Sequence[Sequence[Hashable]]
 # n-grams of a sequence with their counts, for n = 1, 2, ...
 Grams = Sequence[Counter[tuple[Hashable, ...]]]
 
@@ -109,7 +109,7 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
     return _mean(-torch.cat(rated).cpu(), "mean over sequences")
 
 
-def bleu(fakes: Rows, references: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
+def bleu(fakes: TokenSequences, references: TokenSequences, *, n: int = 4, limit: int = LIMIT) -> Estimate:
     """BLEU of generated sequences against real ones, as Texygen computes it (Papineni et al. 2002, Zhu et al. 2018).
 
     The mean over sequences of sentence BLEU with all references::
@@ -153,7 +153,7 @@ def bleu(fakes: Rows, references: Rows, *, n: int = 4, limit: int = LIMIT) -> Es
     return _estimate(value(*everything), variance, f"BLEU-{n}, jackknife over fakes and references")
 
 
-def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
+def self_bleu(fakes: TokenSequences, *, n: int = 4, limit: int = LIMIT) -> Estimate:
     """Self-BLEU: the mean BLEU of each generated sequence against the others (Zhu et al. 2018, Texygen).
 
     With `bleu` as in its formula::
@@ -266,7 +266,7 @@ def _jackknife(value: Callable[[Collection[int]], float], count: int) -> float:
     return (groups - 1) * float(np.var(left))
 
 
-def _grams(rows: Rows, n: int, limit: int, what: str) -> list[Grams]:
+def _grams(rows: TokenSequences, n: int, limit: int, what: str) -> list[Grams]:
     """The n-grams of each sequence; MetricError for too few or empty ones, UsageError for impossible options."""
     if n < 1 or limit < 2:
         raise UsageError(f"BLEU has n-grams of 1 or more words and 2 or more references, not {n} and {limit}.")

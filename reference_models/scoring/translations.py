@@ -14,7 +14,7 @@ from torch import Tensor
 import ganeval
 from ganeval.errors import MetricError, UsageError
 from ganeval.images import to_rgb
-from ganeval.pipeline import ALL, Names
+from ganeval.pipeline import ALL, MetricNames
 from ganeval.preprocess import resample
 from ganeval.protocols import DEFAULT
 from ganeval.report_data import examples_data
@@ -30,7 +30,7 @@ from reference_models.engine.translations import columns, parted, translated, wr
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores, held_out_of
-from reference_models.scoring.seen import Rows, told
+from reference_models.scoring.seen import SampleTensors, told
 
 # Rows of samples.png.
 ROWS = 8
@@ -161,14 +161,14 @@ class TranslationsJob(Job):
             defined = {metric: one for metric, one in every.metrics.items() if metric in named}
             return replace(every, metrics=defined, warnings=(f"Not measured: {error}",))
 
-    def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str, metrics: Names = None) -> Evaluation:
+    def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str, metrics: MetricNames = None) -> Evaluation:
         """metrics: None for those that were asked for."""
         sides = [ArrayItems(pixels, name=of, kind="tensor") for pixels, of in ((targets, "targets"), (outputs, name))]
         chosen = metrics or self.options.metrics
         return ganeval.evaluate_pairs(*sides, metrics=chosen, options=self.options.options, seed=self._seed)
 
 
-def _compared(held_out: Images, known: Images) -> tuple[Rows, Rows]:
+def _compared(held_out: Images, known: Images) -> tuple[SampleTensors, SampleTensors]:
     """What of held-out and training pairs must be equal for a pair to be known: the targets alone, of two sets."""
     if held_out.inputs is None or known.inputs is None or not known.aligned:
         return held_out.pixels, known.pixels

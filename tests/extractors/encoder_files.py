@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganeval.extractors import dinov2
 from ganeval.extractors.statefile import save_state
 
-TINY, TINY_SIZE = "tiny14", dinov2.Size(32, 2, 2)
+TINY, TINY_SIZE = "tiny14", dinov2.NetworkSize(32, 2, 2)
 # The smallest vision transformer of timm.
 TIMM = "test_vit"
 # A CLIP of OpenAI's kind: QuickGELU, class token, projection.

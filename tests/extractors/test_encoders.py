@@ -35,7 +35,7 @@ from ganeval.preprocess import Preprocess
 from ganeval.protocols import find_protocol
 
 FEATURES = frozenset(("features",))
-GATED_SIZE = dinov2.Size(48, 2, 3, gated=True)
+GATED_SIZE = dinov2.NetworkSize(48, 2, 3, gated=True)
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def without_mask(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if key != "mask_token"}
 
 
-def of_timm(size: dinov2.Size, side: int) -> VisionTransformer:
+def of_timm(size: dinov2.NetworkSize, side: int) -> VisionTransformer:
     """timm's class with the arguments of its own DINOv2 models."""
     gated = {"mlp_ratio": 2.66667 * 2, "mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU} if size.gated else {}
     return VisionTransformer(

@@ -17,7 +17,7 @@ from ganeval.extractors.running import run_all
 from ganeval.inputs import open_setups
 from ganeval.protocols import find_protocol
 from ganeval.settings import Settings
-from ganeval.sources.base import Batch, batch_of
+from ganeval.sources.base import ImageBatch, batch_of
 
 FEATURES: frozenset[Output] = frozenset(("features",))
 BOTH: frozenset[Output] = frozenset(("features", "logits"))
@@ -158,7 +158,7 @@ def gpu() -> str:
     return "cuda"
 
 
-def batches_of(size: int) -> list[Batch]:
+def batches_of(size: int) -> list[ImageBatch]:
     """Three batches of four, and a short one, which differ."""
     rng = torch.Generator().manual_seed(0)
     pictures = [torch.randint(0, 256, (3, size, size), dtype=torch.uint8, generator=rng) for _ in range(15)]

@@ -18,7 +18,7 @@ from ganeval.outputs import Output
 from ganeval.precision import HAS_SWITCHES, has_shortcuts
 from ganeval.protocols import find_protocol
 from ganeval.sources.ahead import WINDOW
-from ganeval.sources.base import Batch, batch_of
+from ganeval.sources.base import ImageBatch, batch_of
 
 FEATURES: frozenset[Output] = frozenset(("features",))
 HERE = threading.main_thread().ident
@@ -71,7 +71,7 @@ class Batches:
     def __init__(self) -> None:
         self.drawn: list[tuple[int | None, int, bool]] = []
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         for number in range(20):
             self.drawn.append((threading.get_ident(), torch.get_num_threads(), has_shortcuts()))
             yield batch_of([torch.full((3, 4, 4), 2 * number + row, dtype=torch.uint8) for row in range(2)])
@@ -153,7 +153,7 @@ def test_a_cuda_device_begins_a_batch_before_the_last_is_waited_for(
     monkeypatch.setattr(running, "_on_cuda", lambda extractor: cuda)
     plain, begun, arrived = Watched("plain", thread_safe=False), list[int](), running._arrived
 
-    def noting(one: Any, batch: Batch) -> Outputs:
+    def noting(one: Any, batch: ImageBatch) -> Outputs:
         begun.append(len(plain.seen))
         return arrived(one, batch)
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from ganeval import distances
 from ganeval.errors import MetricError
 from ganeval.metrics import fld, fld_score
-from ganeval.metrics.fld import _Mixture
+from ganeval.metrics.fld import _FittedMixture
 
 # The table's function of the same name hides the module from an ordinary import.
 fld_module = import_module("ganeval.metrics.fld")
@@ -31,7 +31,7 @@ def vectors() -> list[Tensor]:
     return [torch.from_numpy(np.random.RandomState(s).randn(n, 16) * scale + shift) for s, n, scale, shift in VECTORS]
 
 
-def losses(mixture: _Mixture, rows: Tensor) -> Tensor:
+def losses(mixture: _FittedMixture, rows: Tensor) -> Tensor:
     """Negative log-likelihoods per dimension, by torch's own distributions."""
     spread = (mixture.logs / 2).exp()[:, None]
     shares = torch.distributions.Normal(mixture.centres[slice(None)], spread).log_prob(rows.double()[:, None])  # type: ignore[no-untyped-call]
@@ -60,14 +60,14 @@ def test_copies_make_held_out_reals_impossible() -> None:
 
 def test_losses_are_those_of_the_density() -> None:
     """Likelihoods agree with torch's distributions, and the jackknife with mixtures of one centre less."""
-    mixture, rows = _Mixture(features(12, 3, 0)), features(30, 3, 1)
+    mixture, rows = _FittedMixture(features(12, 3, 0)), features(30, 3, 1)
     mixture.logs = torch.linspace(-3, 1, 12, dtype=torch.float64)
     found = mixture.losses(rows)
     # Squared distances are of float32.
     assert found.losses.tolist() == pytest.approx(losses(mixture, rows).tolist(), rel=1e-6)
     changes = []
     for row in range(12):
-        rest = _Mixture(mixture.centres[slice(None)][torch.arange(12) != row].float())
+        rest = _FittedMixture(mixture.centres[slice(None)][torch.arange(12) != row].float())
         rest.logs = mixture.logs[torch.arange(12) != row]
         changes.append(float((losses(rest, rows) - losses(mixture, rows)).mean()))
     expected = np.array(changes) - np.mean(changes)
@@ -78,7 +78,7 @@ def test_the_fit_makes_rows_likely() -> None:
     """The fitted variances are better than others, and a centre on a row has a tiny one."""
     centres, rows = features(40, 4, 0), features(60, 4, 1)
     centres[0] = rows[0]
-    mixture = _Mixture(centres)
+    mixture = _FittedMixture(centres)
     mixture.fit(rows)
     fitted, best = mixture.logs.clone(), float(mixture.losses(rows).losses.mean())
     assert fitted.argmin() == 0

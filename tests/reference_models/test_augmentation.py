@@ -28,9 +28,9 @@ from reference_models.scoring.augmentation import (
     SMOTE,
     Draw,
     Fit,
+    LabelArray,
     Labelled,
-    Labels,
-    Rows,
+    RowArray,
     Split,
     balanced_accuracy,
     corrected_error,
@@ -46,7 +46,7 @@ FEW = {"steps": 2, "batch": 8, "settings.width": 4}
 MEANS = np.array([[0.0, 0.0], [2.0, 0.0]])
 
 
-def population(count: int, label: int, rng: np.random.Generator) -> Rows:
+def population(count: int, label: int, rng: np.random.Generator) -> RowArray:
     """Rows of a class."""
     return MEANS[label] + rng.normal(size=(count, 2))
 
@@ -59,17 +59,17 @@ def labelled(*counts: int, seed: int = 0) -> Labelled:
     return Labelled(rows, labels, tuple("ab"[: len(counts)]), standardise=False)
 
 
-def copies(rows: Rows, labels: Labels, seed: int) -> Draw:
+def copies(rows: RowArray, labels: LabelArray, seed: int) -> Draw:
     """A generator that writes the training rows of a class in their order."""
     return lambda label, count: np.resize(rows[labels == label], (count, rows.shape[1]))
 
 
-def perfect(rows: Rows, labels: Labels, seed: int) -> Draw:
+def perfect(rows: RowArray, labels: LabelArray, seed: int) -> Draw:
     """A generator that draws from the population itself."""
     return lambda label, count: population(count, label, np.random.default_rng((seed, label)))
 
 
-def noise(rows: Rows, labels: Labels, seed: int) -> Draw:
+def noise(rows: RowArray, labels: LabelArray, seed: int) -> Draw:
     """A generator that knows nothing of the classes."""
     return lambda label, count: np.random.default_rng((seed, label)).uniform(-3, 5, (count, 2))
 
@@ -222,7 +222,7 @@ def test_no_held_out_row_reaches_the_training(classifier: str, monkeypatch: pyte
     seen: list[bytes] = []
     fit = augmentation._fitted
 
-    def watched(name: str, rows: Rows, labels: Labels, seed: int) -> object:
+    def watched(name: str, rows: RowArray, labels: LabelArray, seed: int) -> object:
         seen.append(rows.tobytes())
         return fit(name, rows, labels, seed)
 

@@ -17,7 +17,7 @@ from reference_models.base import tools_for
 from reference_models.batches import Batch, Data
 from reference_models.data.images import images_of
 from reference_models.engine.choices import choose
-from reference_models.engine.monitors import Spread
+from reference_models.engine.monitors import SpreadMonitor
 from reference_models.engine.plan import TrainingPlan, make_plan, plan_from
 from reference_models.engine.training import Average, Training
 from reference_models.models.ddpm import DDPM, Attention, Block, UNet, posterior_mean, sinusoids
@@ -450,7 +450,7 @@ def test_the_spread_of_fakes_is_not_measured_at_each_line_of_the_log() -> None:
     """64 images take as many passes through the network as thousands of training images."""
     recipe = replace(VARIANTS["ddpm"].recipe("quick"), batch=4)
     images = images_of(torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8))
-    assert Spread()(Training(TrainingPlan(recipe=recipe, data="some images"), images)) == {}
+    assert SpreadMonitor()(Training(TrainingPlan(recipe=recipe, data="some images"), images)) == {}
 
 
 def test_the_published_scores_are_with_the_sampler_that_reached_them() -> None:

@@ -25,7 +25,7 @@ from reference_models.data.images import load_images
 from reference_models.engine.checkpoint import load_model
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Callbacks, Intervals, Loop, Monitor
-from reference_models.engine.monitors import HeldOut, Spread
+from reference_models.engine.monitors import HeldOut, SpreadMonitor
 from reference_models.engine.plan import make_plan
 from reference_models.engine.run import start
 from reference_models.sampling.sampler import (
@@ -177,7 +177,7 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     """A training with all scores and monitors enabled."""
     held_out = load_images("digits:test", resolution=16, channels=1, resize=True)
     score = scorer("digits:test", metrics=("fid", "recall"), num_samples=40, extractor="digits")
-    monitors: list[Monitor] = [Spread(), HeldOut(held_out)]
+    monitors: list[Monitor] = [SpreadMonitor(), HeldOut(held_out)]
     loop = begun(tmp_path_factory.mktemp("runs") / "watched", scorer=score, monitors=monitors)
     loop.run()
     return loop
@@ -242,13 +242,13 @@ def test_spread_is_one_for_reals_and_none_for_copies(tmp_path: Path) -> None:
     pixels = training.images.pixels.float() / 127.5 - 1
     training.average = None
     training.model.generate = lambda z, labels=None: pixels[:1].expand(len(z), -1, -1, -1)  # type: ignore[method-assign]
-    assert Spread()(training) == {"spread": 0.0, "error/spread": 0.0}
+    assert SpreadMonitor()(training) == {"spread": 0.0, "error/spread": 0.0}
     training.model.generate = lambda z, labels=None: pixels[: len(z)]  # type: ignore[method-assign]
-    found = Spread()(training)
+    found = SpreadMonitor()(training)
     assert found["spread"] == pytest.approx(1.0, rel=1e-5)
     assert 0.01 < found["error/spread"] < 0.1
     training.examples = replace(training.images, pixels=training.images.pixels[:1].expand(64, -1, -1, -1))
-    assert Spread()(training) == {}
+    assert SpreadMonitor()(training) == {}
 
 
 def test_held_out_images_are_rated_by_the_discriminator(tmp_path: Path) -> None:

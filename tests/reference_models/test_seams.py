@@ -25,7 +25,7 @@ from reference_models.data.batches import BatchStream
 from reference_models.engine import checkpoint
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Callbacks, Intervals, Loop
-from reference_models.engine.monitors import HeldOut, Spread
+from reference_models.engine.monitors import HeldOut, SpreadMonitor
 from reference_models.engine.plan import make_plan
 from reference_models.engine.summary import layers
 from reference_models.engine.training import Training
@@ -454,7 +454,7 @@ def test_a_run_logs_draws_and_saves(name: str, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "run")
     folder.create()
     intervals = Intervals(log_every=2, sample_every=3, save_every=3)
-    callbacks = Callbacks(monitors=[Spread(), HeldOut(some_images(20, classes=2))])
+    callbacks = Callbacks(monitors=[SpreadMonitor(), HeldOut(some_images(20, classes=2))])
     Loop(training, folder, intervals, callbacks).run()
     assert bool(list(folder.samples.iterdir())) == isinstance(training.model, GAN)
     assert len(folder.lines()) == STEPS // 2

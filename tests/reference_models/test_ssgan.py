@@ -18,7 +18,7 @@ from reference_models.blocks.labels import balanced
 from reference_models.blocks.virtual_norm import EPSILON, VirtualBatchNorm
 from reference_models.blocks.weight_norm import WeightNorm, fitted
 from reference_models.engine.summary import count_parameters
-from reference_models.models.ssgan import SSGAN, History, MinibatchDiscrimination, PartlyLabelled
+from reference_models.models.ssgan import SSGAN, HistoricalAverage, MinibatchDiscrimination, PartlyLabelled
 from reference_models.models.ssgan_recipes import Settings
 from reference_models.recipes import Linear, Recipe, rescaled, value_at
 
@@ -256,7 +256,7 @@ def test_with_virtual_normalisation_an_image_is_its_own_in_training_too() -> Non
 def test_the_history_is_a_mean_of_all_values() -> None:
     """The penalty is the squared distance from the mean of all earlier values; 0 before there are any."""
     parameter = nn.Parameter(torch.tensor([1.0, 2.0]))
-    history = History([parameter])
+    history = HistoricalAverage([parameter])
     assert history.penalty([parameter]).item() == 0
     for value in (3.0, 5.0):
         parameter.data.fill_(value)
@@ -273,7 +273,7 @@ def test_historical_averaging_is_part_of_the_players_one_loss() -> None:
         network = pulled.get_submodule(name)
         for parameter in network.parameters():
             parameter.data.add_(0.1)
-        penalty = cast(History, pulled.histories[name]).penalty(tuple(network.parameters()))
+        penalty = cast(HistoricalAverage, pulled.histories[name]).penalty(tuple(network.parameters()))
         assert penalty.item() > 0.1
         plain.load_state_dict({key: value for key, value in pulled.state_dict().items() if "histories" not in key})
         with_history, without = (getattr(model, f"loss_{name}")(batch_of(), rng())[0] for model in (pulled, plain))
