@@ -16,6 +16,8 @@ from reference_models.base import GAN
 from reference_models.batches import Batch
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of, load_images
+from reference_models.engine.plan import make_plan
+from reference_models.engine.reading import read_images
 from reference_models.models.gan_recipes import QUICK
 
 
@@ -73,6 +75,14 @@ def test_colour_is_kept_where_there_is_any(tmp_path: Path) -> None:
     coloured = load_images(str(tmp_path), resolution=8).pixels[1].double()
     weights = torch.tensor([0.299, 0.587, 0.114]).double().view(3, 1, 1)
     assert float((grey.pixels[1, 0] - (coloured * weights).sum(0)).abs().max()) <= 0.51
+
+
+def test_a_plan_keeps_the_colours_of_images_that_its_recipe_does_not_name(tmp_path: Path) -> None:
+    """The recipe's one channel is for the recipe's own digits, or for those who ask for it."""
+    for number in range(3):
+        save(tmp_path, f"{number}.png", 16, 16)
+    chosen = [make_plan("gan", data=str(tmp_path), chosen=some) for some in ({}, {"channels": 1})]
+    assert [read_images(plan).data.channels for plan in chosen] == [3, 1]
 
 
 def test_labels_come_from_the_folders_of_classes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ganeval import evaluate_pairs
 from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import UsageError
 from ganeval.gate import check
-from ganeval.report import page, tables
+from ganeval.report import figures, page, tables
 from ganeval.report.data import Picture, ReportData
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.page import CUTS, LIMIT, render
@@ -29,6 +29,13 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.sources import ArrayItems
 
 VOID = {"meta", "link", "img", "br"}
+
+
+def test_a_name_in_a_drawing_is_text_and_no_formula() -> None:
+    """Of a metric of somebody else's, which may have dollar signs."""
+    name = r"score/$\broken{$ and $x$"
+    drawn = figures.lines({name: [(0, 1.0), (10, 2.0)]}, [], "k", what=name)
+    assert f">{name}</text>" in drawn
 
 
 class Page(HTMLParser):
