@@ -180,6 +180,6 @@ def _bias_table(cells: Cells) -> str:
             assert last.of_limit is not None
             biases = [f"{cell.mean - limit:+.3g}" for cell in found]
             lines.append([name, case, f"{limit:.4g}", *biases, f"{last.deviation:.2g}", f"{last.of_limit:.0%}"])
-    counts = [f"mean at {setting.count}, less this" for setting in growing]
+    counts = [f"mean at {setting.count}, minus limit" for setting in growing]
     largest = growing[-1].count
-    return table(["metric", "case", "limit", *counts, f"s.d. at {largest}", "intervals that hold the limit"], lines)
+    return table(["metric", "case", "limit", *counts, f"s.d. at {largest}", "intervals that contain the limit"], lines)

@@ -42,7 +42,7 @@ Decoder = Callable[[bytes], NDArray[np.uint8]]
 
 
 class Rate(NamedTuple):
-    """images: per second. processor: seconds of processor time for an image."""
+    """images: per second. processor: seconds of processor time per image."""
 
     images: float
     processor: float
@@ -79,14 +79,14 @@ def main(*, runs: int) -> None:
             ratio = each.images / found["1 threads"].images
             cells += [f"{each.images:.0f}", f"{ratio:.2f}", f"{1000 * each.processor:.2f} ms"]
         rows.append(cells)
-    each_format = ["x 1 thread", "processor, an image"]
+    each_format = ["relative to 1 thread", "processor time per image"]
     text = table(["images/s of 256 px", "PNG", *each_format, "JPEG", *each_format], rows)
     shares = [
         [decoder, f"{speed[decoder]:.0f}", f"{speed[decoder] / speed['Pillow']:.2f}", f"{same} of {total}"]
         for decoder, (same, total) in equal.items()
     ]
     text += "\n\n" + table(
-        ["JPEG, by processor time", "images/s", "x Pillow", "equal to Pillow in every pixel"], shares
+        ["JPEG, by processor time", "images/s", "relative to Pillow", "equal to Pillow in every pixel"], shares
     )
     text += f"\n\n{os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them at the end."
     ways = {suffix: {way: each._asdict() for way, each in found.items()} for suffix, found in rates.items()}

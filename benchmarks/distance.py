@@ -35,7 +35,15 @@ def main(*, runs: int) -> None:
         ]
         rows.append([f"{count} x {DIMENSIONS}", *seconds, f"{apart:.0e}"])
         figures[str(count)] = {"sqrtm": peer, "value": bare, "value_and_error": with_error, "relative": apart}
-    header = ["two sets of", "mean, cov, sqrtm", "ganeval, value", "x", "ganeval, value ± s.e.", "x", "apart"]
+    header = [
+        "two sets of",
+        "mean, cov, sqrtm",
+        "ganeval, value",
+        "speedup",
+        "ganeval, value ± s.e.",
+        "speedup",
+        "relative difference",
+    ]
     save("distance", figures, table(header, rows))
 
 

@@ -80,7 +80,7 @@ def main(*, runs: int) -> None:
         figures[name] = {"whole": whole, "prepare": prepared, "network": bare}
         say(f"  {name}: {whole:.2f} s, of the network alone {bare:.2f} s")
         rows.append((name, f"{bare / BATCH * 1000:.0f}", f"{prepared / BATCH * 1000:.1f}", f"{whole / bare:.2f}"))
-    header = ("extractor", "network, ms an image", "preparing, ms an image", "extractor / network")
+    header = ("extractor", "network, ms per image", "preprocessing, ms per image", "extractor / network")
     save("encoders", {"batch": BATCH, "side": SIDE, "weights": "random", "seconds": figures}, table(header, rows))
 
 

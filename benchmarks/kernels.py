@@ -127,7 +127,15 @@ def main(*, runs: int) -> None:
         cells = [f"{seconds[0]:.1f} s", f"{seconds[1]:.1f} s", f"{seconds[0] / seconds[1]:.1f}"]
         rows.append([str(task), *cells, *(f"{one:,.0f} MB" for one in memory), f"{apart:.0e}"])
         figures[str(task)] = {"seconds": seconds, "megabytes": memory, "relative": apart}
-    header = ["task", "published code", "ganeval ± s.e.", "x", "its memory", "ganeval's memory", "apart"]
+    header = [
+        "task",
+        "published code",
+        "ganeval ± s.e.",
+        "speedup",
+        "published code, memory",
+        "ganeval, memory",
+        "relative difference",
+    ]
     save("kernels", {"threads": threads, **figures}, f"{table(header, rows)}\n\nThreads: {threads}.")
 
 

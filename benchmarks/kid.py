@@ -35,7 +35,15 @@ def main(*, runs: int) -> None:
         ]
         rows.append([f"{count} x {DIMENSIONS}", *seconds, f"{apart:.0e}"])
         figures[str(count)] = {"torch_fidelity": peer, "subsets": subsets, "all_pairs": pairs, "relative": apart}
-    header = ["two sets of", "torch-fidelity", "ganeval, its subsets", "x", "ganeval, all pairs", "x", "apart"]
+    header = [
+        "two sets of",
+        "torch-fidelity",
+        "ganeval, its subsets",
+        "speedup",
+        "ganeval, all pairs",
+        "speedup",
+        "relative difference",
+    ]
     threads = torch.get_num_threads()
     text = f"{table(header, rows)}\n\nThreads: {threads}."
     save("kid", {"threads": threads, **figures}, text)

@@ -47,7 +47,7 @@ def main(*, runs: int) -> None:
         figures[name] = {"seconds": seconds[name], "moved": moved}
         rows.append([name, f"{seconds[name] / first:.2f}", "" if moved is None else f"{moved:.0e}"])
     torch.set_num_threads(threads)
-    text = table([f"products of two sets of {COUNT} x {DIMENSIONS}", "time", "KID moves by, in standard errors"], rows)
+    text = table([f"products of two sets of {COUNT} x {DIMENSIONS}", "time", "change of KID, in standard errors"], rows)
     save("kid-products", figures, text)
 
 

@@ -49,7 +49,7 @@ def main(*, runs: int) -> None:
     for name, of in found.items():
         one = min(of, key=lambda run: run.better)
         rows.append([name, f"{one.untrained:.1f}", f"{one.trained:.1f}", f"{one.better:.1f}", f"{one.part:.0%}"])
-    head = [f"quick recipe, {runs} seeds", "FID untrained", "FID", "times below", "of the run"]
+    head = [f"quick recipe, {runs} seeds", "FID untrained", "FID", "untrained / trained", "share of the run"]
     save("learning", {name: [asdict(one) for one in of] for name, of in found.items()}, table(head, rows))
 
 

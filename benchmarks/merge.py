@@ -82,7 +82,7 @@ def main(*, runs: int) -> None:
                 f"{one['peak_bytes'] / 2**20:.0f} MB",
             ]
         )
-    text = table([f"parts of {ROWS} x {WIDTH}", "wall", "processor", "x by hand", "peak memory"], rows)
+    text = table([f"parts of {ROWS} x {WIDTH}", "wall", "processor", "relative to numpy", "peak memory"], rows)
     save("merge", {"rows_per_part": ROWS, "width": WIDTH, "found": figures}, text)
 
 

@@ -50,7 +50,7 @@ def main(*, runs: int, counts: tuple[int, ...] = (4000, 10_000)) -> None:
         figures[str(count)] = {
             name: {"seconds": median(found), "error": errors[name]} for name, found in seconds.items()
         }
-    header = ["two sets of", "search", "processor time", "x ganeval", "largest relative error of a distance"]
+    header = ["two sets of", "search", "processor time", "relative to ganeval", "largest relative error of a distance"]
     save("nearest", figures, table(header, rows))
 
 

@@ -78,7 +78,8 @@ def _text(rates: dict[str, dict[str, float]], others: dict[str, float]) -> str:
             rate = found[condition]
             cells += [f"{rate:.1f}"] + [f"{rate / rates[other][condition]:.2f}" for other in (ONE_BATCH, ONE_THREAD)]
         rows.append(cells)
-    header = ["images/s", "alone", "x one batch", "x one thread", "neighbour", "x one batch", "x one thread"]
+    relative = ("relative to one batch", "relative to one thread")
+    header = ["images/s", "alone", *relative, "next to a busy process", *relative]
     return (
         f"{table(header, rows)}\n\nTorch had {torch.get_num_threads()} threads on {os.cpu_count()} cores. Other "
         f"processes took {others['alone']:.2f} cores while it ran alone, and {others['neighbour']:.2f} besides the "

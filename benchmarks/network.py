@@ -39,7 +39,7 @@ def main(*, runs: int) -> None:
         shift = _shift(state)
     slowest = rates["pytorch-fid, fp32, batch 50"]
     rows = [[name, f"{rate:.1f}", f"{rate / slowest:.2f}"] for name, rate in rates.items()]
-    text = table(["network", "images/s", "x pytorch-fid"], rows)
+    text = table(["network", "images/s", "relative to pytorch-fid"], rows)
     text += f"\n\nbfloat16 moves the FID of {IMAGES} against {IMAGES} images from {shift[0]:.4f} to {shift[1]:.4f} "
     text += f"({(shift[1] - shift[0]) / shift[0]:+.2%})."
     save("network", {"images_per_second": rates, "fid_fp32": shift[0], "fid_bf16": shift[1]}, text)

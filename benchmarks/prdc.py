@@ -58,5 +58,5 @@ def main(*, runs: int, counts: tuple[int, ...] = (4000, 10_000)) -> None:
             ]
         )
         figures[str(count)] = {"seconds": seconds, "megabytes_over_features": over}
-    header = ["two sets of", "prdc", "ganeval, with error bars", "x", "prdc, memory", "ganeval, memory"]
+    header = ["two sets of", "prdc", "ganeval, with error bars", "speedup", "prdc, memory", "ganeval, memory"]
     save("prdc", figures, table(header, rows))

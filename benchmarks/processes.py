@@ -84,5 +84,5 @@ def _report(found: dict[str, list[Run]], count: int) -> None:
     for name in found:
         speed = "" if "nothing" in name else f"{first / wall[name]:.2f} x"
         rows.append([name, f"{wall[name]:.1f} s", speed, f"{peak[name] / 2**20:.0f} MB"])
-    text = table([f"FID of 2 x {count} PNG, 256 px", "wall", "speed", "peak memory of a process"], rows)
+    text = table([f"FID of 2 x {count} PNG, 256 px", "wall", "speed", "peak memory per process"], rows)
     save("processes", {"images_a_side": count, "wall_seconds": wall, "peak_bytes": peak}, text)

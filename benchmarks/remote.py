@@ -131,5 +131,5 @@ def main(*, runs: int, count: int = 1000) -> None:
         server.join()
     local = seconds["folder"]
     rows = [[name, f"{count / one:,.0f}", f"{one / local:.2f}"] for name, one in seconds.items()]
-    text = table([f"{count} PNG, 64 px", "images/s", "x time of the folder"], rows)
+    text = table([f"{count} PNG, 64 px", "images/s", "time relative to the folder"], rows)
     save("remote", {"images": count, "latency_seconds": LATENCY, "seconds": seconds}, text)

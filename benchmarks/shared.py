@@ -54,5 +54,5 @@ def main(*, runs: int, count: int = 1000) -> None:
     rows = [
         [name, f"{seconds:.1f} s", f"{seconds / fid:.2f}", f"{seconds / peers:.2f}"] for name, seconds in wall.items()
     ]
-    text = table([f"2 x {count} PNG, 64 px", "wall", "x ganeval fid", "x both peers"], rows)
+    text = table([f"2 x {count} PNG, 64 px", "wall", "relative to ganeval fid", "relative to both peers"], rows)
     save("shared", {"images_a_side": count, "wall_seconds": wall}, text)

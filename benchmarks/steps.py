@@ -84,7 +84,7 @@ def steps_table(cases: Mapping[str, Mapping[str, Any]]) -> str:
         low, ratio, high = np.quantile(theirs / ours, (0.25, 0.5, 0.75))
         cells = [f"{np.median(ours):.0f}", f"{np.median(theirs):.0f}", f"{ratio:.2f} ({low:.2f} to {high:.2f})"]
         rows.append([name, f"{found['parameters'][0]:,}", f"{found['peer']}, {found['version']}", *cells])
-    head = ["one step, one thread, fp32", "parameters", "public code", "ganeval, ms", "its, ms", "times as fast"]
+    head = ["one step, one thread, fp32", "parameters", "public code", "ganeval, ms", "public code, ms", "speedup"]
     return table(head, rows)
 
 

@@ -32,7 +32,7 @@ def main(*, runs: int) -> None:
     rates = beside_the_example(device, width, runs)
     example = rates["the example's loop"]
     text = table(
-        [f"DCGAN, {RESOLUTION} px, batch {BATCH}, width {width}, {device}", "images/s", "x the example"],
+        [f"DCGAN, {RESOLUTION} px, batch {BATCH}, width {width}, {device}", "images/s", "relative to the example"],
         [[name, f"{rate:.0f}", f"{rate / example:.2f}"] for name, rate in rates.items()],
     )
     each = variants(device, runs)

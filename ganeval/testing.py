@@ -1,4 +1,4 @@
-"""What every metric, extractor and source keeps to, as checks for those of your own.
+"""Contract checks for your own metrics, extractors and sources.
 
     from ganeval.testing import check_extractor, check_metric, check_pair_metric, check_source
 
@@ -7,8 +7,8 @@
     check_extractor("my_extractor:large")     # a spec, or an object
     check_source("my_source:somewhere")       # a spec, or an object
 
-Each raises AssertionError with a sentence on the first promise that is not kept, and returns nothing otherwise. No test
-framework is needed. The same checks run over everything that ganeval has itself.
+Each raises AssertionError with a sentence on the first requirement that is not met, and otherwise returns nothing. No
+test framework is needed. ganeval's own metrics, extractors and sources pass the same checks.
 """
 
 import inspect
@@ -43,32 +43,32 @@ __all__ = ["check_extractor", "check_metric", "check_pair_metric", "check_source
 
 # Dimensions of the features that metrics are checked with, and pixels of images of 12 x 12 in three channels.
 WIDTH, IMAGE_WIDTH = 10, 3 * 12**2
-# The largest relative error of a row, or of the value of a pair, when its images come in another batch.
+# The largest relative change of a row, or of the value of a pair, when its images are in another batch.
 TOLERANCE = 1e-4
 
 
 def rows(count: int, seed: int, *, shift: float = 0.0, width: int = WIDTH) -> Tensor:
-    """float32 [count, width], not Gaussian; what is well spread as features is as logits too."""
+    """float32 [count, width], not Gaussian; can be used as features and as logits."""
     rng = torch.Generator().manual_seed(seed)
     mix = torch.randn(width, width, generator=torch.Generator().manual_seed(99)) / math.sqrt(width)
     return (torch.randn(count, width, generator=rng) @ mix).relu() * 2 + shift
 
 
 def drawn(metric: Metric, count: int, seed: int, *, shift: float = 0.0) -> Tensor:
-    """A set of what the metric looks at, float32 [count, D]."""
+    """A set of inputs of the metric, float32 [count, D]."""
     if metric.fake == "images":
         return rows(count, seed, shift=shift, width=IMAGE_WIDTH).sigmoid()
     return rows(count, seed, shift=shift)
 
 
 def sides(metric: Metric, n: int = 80, m: int = 60, *, shift: float = 0.5) -> list[Tensor]:
-    """What the metric is handed: n reals, where it looks at them, and m fakes."""
+    """The arguments of the metric: n reals, if it uses them, and m fakes."""
     fake = drawn(metric, m, 2, shift=shift)
     return [fake] if metric.real is None else [drawn(metric, n, 1), fake]
 
 
 def labels(array: Tensor) -> Tensor:
-    """int64 [N]: three classes, which can be seen in the rows: by columns that are often the largest."""
+    """int64 [N]: three classes that depend on the rows: by columns that are often the largest."""
     if array.ndim != 2 or 0 in array.shape:
         return torch.zeros(len(array), dtype=torch.int64)
     classes = torch.tensor([0, 1, 3], device="cpu")
@@ -76,17 +76,17 @@ def labels(array: Tensor) -> Tensor:
 
 
 class PixelNetwork:
-    """Stands for a network of LPIPS, whose weights need not be there: its one layer is the image itself."""
+    """Replaces a network of LPIPS, so that no weights are needed: its one layer is the image itself."""
 
     heads = (torch.ones(3),)
 
     def __call__(self, images: Tensor) -> tuple[Tensor]:
-        """float32 [N, 3, H, W] on -1..1 => itself."""
+        """float32 [N, 3, H, W] on -1..1 => the same."""
         return (images,)
 
 
 def computed(name: str, metric: Metric, arrays: Sequence[Tensor], **options: object) -> Estimate:
-    """The metric's estimate, alone or out of its family's; with labels where it takes them."""
+    """The metric's estimate, alone or from those of its family; with labels if it takes them."""
     named = zip(("real_labels", "fake_labels"), arrays, strict=False)
     data: dict[str, object] = {argument: labels(array) for argument, array in named if takes(metric.compute, argument)}
     if takes(metric.compute, "network"):
@@ -96,15 +96,15 @@ def computed(name: str, metric: Metric, arrays: Sequence[Tensor], **options: obj
 
 
 def check_metric(metric: str | Metric | Callable[..., object]) -> None:
-    """Hold a metric to what every metric keeps to: a pure function that gives a sane answer, or a reason, to any input.
+    """Check the contract of metrics: a pure function that returns a valid estimate, or raises a reason, for any input.
 
     Args:
         metric: Its name, where it is registered or declared by an installed package; a function of feature arrays; or a
             Metric.
 
     Raises:
-        AssertionError: for a promise that is not kept, in a sentence.
-        UsageError: for what cannot be a metric at all.
+        AssertionError: A requirement is not met; the message says which.
+        UsageError: The object cannot be a metric.
     """
     ((name, row),) = find_metrics([metric]).items()
     for check in (
@@ -128,17 +128,19 @@ def check_metric(metric: str | Metric | Callable[..., object]) -> None:
 
 
 def check_row(name: str, metric: Metric | PairMetric) -> None:
-    """Title and direction are there for the listing, and the name can be typed."""
+    """The row has a title and a direction for the listing, and a name that can be typed."""
     _expect(bool(metric.title), f"{name} has no title for listings")
     _expect(metric.direction in ("lower", "higher", "closer"), f"{name} has the direction '{metric.direction}'")
-    _expect((metric.ideal is None) == (metric.direction != "closer"), f"{name}: 'closer', and it alone, has an ideal")
+    _expect(
+        (metric.ideal is None) == (metric.direction != "closer"), f"{name}: only 'closer' has an ideal, and needs one"
+    )
     _expect(name == name.lower() and not set(name) & set(" ,:|="), f"'{name}' cannot be typed in a list of names")
     if isinstance(metric, Metric):
-        _expect({metric.real, metric.fake} <= {None, *get_args(Output)}, f"{name} looks at no output of extractors")
+        _expect({metric.real, metric.fake} <= {None, *get_args(Output)}, f"{name} uses an output that no extractor has")
 
 
 def check_options(name: str, metric: Metric) -> None:
-    """A metric is called with its arrays, and everything else is named and has a default."""
+    """A metric takes its arrays by position; all else is keyword-only and has a default."""
     parameters = list(inspect.signature(metric.compute).parameters.values())
     arrays = 1 if metric.real is None else 2
     for one in parameters[:arrays]:
@@ -152,7 +154,7 @@ def check_options(name: str, metric: Metric) -> None:
 
 
 def check_protocols(name: str, metric: Metric) -> None:
-    """What a protocol fixes, the metric takes."""
+    """The metric accepts the options that a protocol sets."""
     for protocol in PROTOCOLS.values():
         options = dict(protocol.options.get(metric.family or name, {}))
         if metric.takes_moments:
@@ -162,7 +164,7 @@ def check_protocols(name: str, metric: Metric) -> None:
 
 
 def check_small_sets(name: str, metric: Metric) -> None:
-    """No set is too small to get an answer in words; an empty one has no value."""
+    """Small sets give a valid estimate or a reason; an empty one is refused."""
     for position in range(len(sides(metric))):
         for count in (1, 2, 3):
             arrays = sides(metric)
@@ -173,18 +175,18 @@ def check_small_sets(name: str, metric: Metric) -> None:
 
 
 def check_values_that_are_not_finite(name: str, metric: Metric) -> None:
-    """On either side, the error says in how many images they are."""
+    """For NaN and infinity in either set, the error says how many images have them."""
     for value in (math.nan, math.inf, -math.inf):
         for position in range(len(sides(metric))):
             arrays = sides(metric)
             arrays[position][3, 1] = arrays[position][5, 0] = value
             reason = _refused(name, metric, arrays, str(value))
             wanted = f"2 of {len(arrays[position])} images have NaN or infinite"
-            _expect(wanted in reason, f"{name} says of {value}: {reason} It must say: {wanted} features")
+            _expect(wanted in reason, f"{name} refuses {value} with: {reason} It must say: {wanted} features")
 
 
 def check_other_arrays(name: str, metric: Metric) -> None:
-    """Another number of axes, no dimensions, integers, and sets of different dimensions."""
+    """Another number of axes, no dimensions, integers, and sets of different dimensions are refused with a reason."""
     for wrong in (torch.zeros(60), torch.zeros(60, 4, 4), torch.zeros(60, 0), torch.zeros(60, 10).long()):
         arrays = [*sides(metric)[:-1], wrong]
         reason = _refused(name, metric, arrays, f"{wrong.dtype} {list(wrong.shape)}")
@@ -196,7 +198,7 @@ def check_other_arrays(name: str, metric: Metric) -> None:
 
 
 def check_types(name: str, metric: Metric) -> None:
-    """Equal numbers give an equal value, however many bits they are stored in."""
+    """Equal numbers give an equal value in every floating dtype."""
     for dtype in (torch.float8_e4m3fn, torch.float16, torch.bfloat16, torch.float64):
         arrays = [array.to(dtype) for array in sides(metric)]
         expected = computed(name, metric, [array.float() for array in arrays]).value
@@ -204,7 +206,7 @@ def check_types(name: str, metric: Metric) -> None:
 
 
 def check_memory(name: str, metric: Metric) -> None:
-    """Strided, made in inference mode, or part of a graph: the same value, and no change to the array."""
+    """Arrays that are strided, from inference mode, or part of a graph give the same value and are not changed."""
     expected = computed(name, metric, sides(metric)).value
     with torch.inference_mode():
         inferred = sides(metric)
@@ -212,13 +214,13 @@ def check_memory(name: str, metric: Metric) -> None:
     graphed = [array.requires_grad_() for array in sides(metric)]
     for arrays in (strided, inferred, graphed):
         before = [array.detach().clone() for array in arrays]
-        _close(computed(name, metric, arrays).value, expected, 1e-6, 1e-9, f"{name} of arrays laid out otherwise")
+        _close(computed(name, metric, arrays).value, expected, 1e-6, 1e-9, f"{name} of arrays in another layout")
         same = all(torch.equal(array.detach(), copy) for array, copy in zip(arrays, before, strict=True))
         _expect(same, f"{name} changes the arrays that it is given")
 
 
 def check_is_a_function(name: str, metric: Metric) -> None:
-    """Equal input gives an equal estimate, whatever random state it finds, and it leaves that as it was."""
+    """Equal inputs give equal estimates, for any global random state, which is not changed."""
     first = computed(name, metric, sides(metric))
     for seed in (1, 2):
         with _random_states_stay(name, seed):
@@ -238,14 +240,14 @@ DEGENERATE: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_degenerate(name: str, metric: Metric, make: Callable[[Tensor], Tensor]) -> None:
-    """Degenerate sets, on one side, on the other, and on both, get a sane answer or a reason. make: one of a set."""
+    """A degenerate real set, fake set, or both give a valid estimate or a reason. make: makes a set degenerate."""
     arrays = sides(metric)
     for made in ([make(arrays[0]), *arrays[1:]], [*arrays[:-1], make(arrays[-1])], [make(array) for array in arrays]):
         check_sane_or_refused(name, metric, made)
 
 
 def check_moments(name: str, metric: Metric) -> None:
-    """A stored mean and covariance give the value of the set they are of."""
+    """A stored mean and covariance give the same value as the set itself."""
     real, fake = sides(metric)
     stored = metric.compute(Moments.of(real).gaussian(), fake)
     _expect(isinstance(stored, Estimate), f"{name} gives no Estimate for moments")
@@ -255,7 +257,7 @@ def check_moments(name: str, metric: Metric) -> None:
 
 
 def check_sane(estimate: Estimate) -> None:
-    """Every field of an estimate is what its description promises."""
+    """Every field of an estimate is as documented."""
     _expect(type(estimate.value) is float and math.isfinite(estimate.value), f"The value is {estimate.value!r}")
     error, interval = estimate.standard_error, estimate.interval
     _expect((error is None) == (interval is None), "Standard error and interval go together")
@@ -271,7 +273,7 @@ def check_sane(estimate: Estimate) -> None:
 
 
 def check_sane_or_refused(name: str, metric: Metric, arrays: Sequence[Tensor]) -> None:
-    """The metric has a sane estimate, or refuses with a reason."""
+    """The metric returns a valid estimate, or raises a MetricError with a reason."""
     try:
         found = computed(name, metric, arrays)
     except MetricError as error:
@@ -281,16 +283,16 @@ def check_sane_or_refused(name: str, metric: Metric, arrays: Sequence[Tensor]) -
 
 
 def check_pair_metric(metric: str | PairMetric | Callable[..., object]) -> None:
-    """Hold a metric of pairs to what every one keeps to: each pair has a value of its own, and equal images the best.
+    """Check the contract of metrics of pairs: each pair has its own value, and equal images have the best.
 
     Args:
         metric: Its name, where it is registered or declared by an installed package; a function of image pairs; or a
             PairMetric.
 
     Raises:
-        AssertionError: for a promise that is not kept, in a sentence.
-        UsageError: for what cannot be a metric of pairs at all.
-        MetricError: for pairs of photograph-like images of 168 x 176 pixels that it refuses.
+        AssertionError: A requirement is not met; the message says which.
+        UsageError: The object cannot be a metric of pairs.
+        MetricError: The metric refuses pairs of photograph-like images of 168 x 176 pixels.
     """
     ((name, row),) = find_rows([metric], PAIR_METRICS).items()
     for check in (
@@ -310,7 +312,7 @@ def check_pair_metric(metric: str | PairMetric | Callable[..., object]) -> None:
 
 
 def image_pairs(count: int = 6, *, height: int = 168, width: int = 176) -> tuple[Tensor, Tensor]:
-    """Smooth images and the same with noise, of another strength in each pair: uint8 [count, 3, height, width] each."""
+    """Smooth images, and the same with noise of another strength in each pair: uint8 [count, 3, height, width] each."""
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, 3, 6, 6, generator=rng)
     real = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear") * 255
@@ -320,22 +322,22 @@ def image_pairs(count: int = 6, *, height: int = 168, width: int = 176) -> tuple
 
 
 def by_brightness(images: Tensor) -> Tensor:
-    """Stands for a segmenter: images [N, 3, H, W] => four classes, int64 [N, H, W]."""
+    """Replaces a segmenter: images [N, 3, H, W] => four classes, int64 [N, H, W]."""
     return images.float().mean(1).long() // 64
 
 
-# What stands for the objects that options of metrics of pairs name.
+# Replacements for the objects that options of metrics of pairs name.
 STAND_INS: Mapping[str, object] = {"network": PixelNetwork(), "segmenter": by_brightness}
 
 
 def objects(metric: PairMetric) -> dict[str, object]:
-    """The options of a metric of pairs that are objects, where its defaults are none."""
+    """The options of a metric of pairs that must be objects, if its defaults are not."""
     known = defaults(metric.compute)
     return {option: one for option, one in STAND_INS.items() if option in known and not callable(known[option])}
 
 
 def paired(name: str, metric: PairMetric, real: Tensor, fake: Tensor) -> Tensor:
-    """What the function returns for pairs: a value, or a statistic, of each, and infinite only where the row allows."""
+    """The checked result for pairs: a value, or a statistic, of each, infinite only if the row allows it."""
     found = metric.compute(real, fake, **objects(metric))
     _expect(isinstance(found, Tensor), f"{name} returns {type(found).__name__}, not a tensor")
     shape = f"{name} returns {found.dtype} {list(found.shape)} for {len(real)} pairs"
@@ -350,7 +352,7 @@ def paired(name: str, metric: PairMetric, real: Tensor, fake: Tensor) -> Tensor:
 
 def estimated(metric: PairMetric, real: Tensor, fake: Tensor) -> Estimate:
     """The estimate of `evaluate_pairs`."""
-    # Its name for a row need not be that of the object in it.
+    # The name of a row need not be that of its function.
     ((name, row),) = find_rows([metric], PAIR_METRICS).items()
     options = objects(row)
     given = {options_key(name, row): options} if options else None
@@ -358,7 +360,7 @@ def estimated(metric: PairMetric, real: Tensor, fake: Tensor) -> Estimate:
 
 
 def check_pair_options(name: str, metric: PairMetric) -> None:
-    """A metric of pairs is called with two tensors, and everything else is named and has a default."""
+    """A metric of pairs takes two tensors by position; all else is keyword-only and has a default."""
     parameters = list(inspect.signature(metric.compute).parameters.values())
     for one in parameters[:2]:
         _expect(one.kind is not one.KEYWORD_ONLY, f"{name} takes its images {one.name} by keyword")
@@ -368,13 +370,13 @@ def check_pair_options(name: str, metric: PairMetric) -> None:
 
 
 def check_pair_values(name: str, metric: PairMetric) -> None:
-    """A value, or a statistic, of each of several pairs, of one, and of pairs of another size."""
+    """Several pairs, one pair, and pairs of another size give a value, or a statistic, of each."""
     for count, height, width in ((6, 168, 176), (1, 168, 176), (2, 181, 170)):
         paired(name, metric, *image_pairs(count, height=height, width=width))
 
 
 def check_pairs_are_independent(name: str, metric: PairMetric) -> None:
-    """Alone, together, in another order: the value of a pair is its own."""
+    """The value of a pair is the same alone, together with others, and in another order."""
     real, fake = image_pairs()
     found = paired(name, metric, real, fake)
     alone = [paired(name, metric, real[pair : pair + 1], fake[pair : pair + 1]) for pair in range(len(real))]
@@ -383,19 +385,19 @@ def check_pairs_are_independent(name: str, metric: PairMetric) -> None:
 
 
 def check_pair_memory(name: str, metric: PairMetric) -> None:
-    """Strided, or made in inference mode: the same value, and no change to the images."""
+    """Images that are strided or from inference mode give the same value and are not changed."""
     expected = paired(name, metric, *image_pairs())
     with torch.inference_mode():
         inferred = image_pairs()
     real, fake = (side.contiguous(memory_format=torch.channels_last) for side in image_pairs())
     for images in (image_pairs(), (real, fake), inferred):
         before = [side.clone() for side in images]
-        _close_pairs(paired(name, metric, *images), expected, f"{name} of images laid out otherwise")
+        _close_pairs(paired(name, metric, *images), expected, f"{name} of images in another layout")
         _expect(all(map(torch.equal, images, before)), f"{name} changes the images that it is given")
 
 
 def check_pair_is_a_function(name: str, metric: PairMetric) -> None:
-    """Equal pairs give equal values, whatever random state is found, which stays as it is."""
+    """Equal pairs give equal values, for any global random state, which is not changed."""
     first = paired(name, metric, *image_pairs())
     for seed in (1, 2):
         with _random_states_stay(name, seed):
@@ -404,7 +406,7 @@ def check_pair_is_a_function(name: str, metric: PairMetric) -> None:
 
 
 def check_pair_estimate(name: str, metric: PairMetric) -> None:
-    """Several pairs have a value with an error, in any order the same; one has a value, or a reason why not."""
+    """Several pairs have a value with an error, the same in any order; one pair has a value, or a reason for none."""
     real, fake = image_pairs()
     found = estimated(metric, real, fake)
     check_sane(found)
@@ -418,7 +420,7 @@ def check_pair_estimate(name: str, metric: PairMetric) -> None:
 
 
 def check_equal_images(name: str, metric: PairMetric) -> None:
-    """Equal images have the ideal, or are no worse than others; where their value is infinite, a mean is refused."""
+    """Equal images have the ideal value, or are no worse than others; if their value is infinite, a mean is refused."""
     real, fake = image_pairs()
     check_pairs_sane_or_refused(name, metric, real, real)
     if metric.pool is None:
@@ -436,17 +438,17 @@ def check_equal_images(name: str, metric: PairMetric) -> None:
 
 
 def check_small_images(name: str, metric: PairMetric) -> None:
-    """No image is too small to get an answer in words."""
+    """Small images give a valid estimate or a reason."""
     for height, width in ((1, 1), (2, 2), (1, 40), (16, 16), (40, 7)):
         check_pairs_sane_or_refused(name, metric, *image_pairs(2, height=height, width=width))
 
 
-# The levels of an image without anything on it.
+# The levels of plain images.
 PLAIN_IMAGES: Mapping[str, int] = {"black": 0, "grey": 100, "white": 255}
 
 
 def check_plain_images(name: str, metric: PairMetric, level: int) -> None:
-    """Images of one level as reals, as fakes, and as both get a sane answer or a reason."""
+    """Images of one level as reals, as fakes, and as both give a valid estimate or a reason."""
     real, fake = image_pairs(3)
     plain = torch.full_like(real, level)
     for one, other in ((plain, fake), (real, plain), (plain, plain)):
@@ -454,7 +456,7 @@ def check_plain_images(name: str, metric: PairMetric, level: int) -> None:
 
 
 def check_pairs_sane_or_refused(name: str, metric: PairMetric, real: Tensor, fake: Tensor) -> None:
-    """The metric has a sane estimate, or refuses with a reason."""
+    """The metric returns a valid estimate, or raises a MetricError with a reason."""
     try:
         paired(name, metric, real, fake)
         found = estimated(metric, real, fake)
@@ -465,22 +467,22 @@ def check_pairs_sane_or_refused(name: str, metric: PairMetric, real: Tensor, fak
 
 
 def check_extractor(extractor: object) -> None:
-    """Hold an extractor to what every extractor keeps to: rows that are each image's own, and the same every time.
+    """Check the contract of extractors: the row of an image depends on this image alone, and is the same every time.
 
     Args:
-        extractor: What ``extractor=`` takes: a spec, an Extractor, a module or a callable. One without a size of its
-            own is tried with images of one size.
+        extractor: What ``extractor=`` takes: a spec, an Extractor, a module or a callable. One that does not resize is
+            checked with images of one size.
 
     Raises:
-        AssertionError: for a promise that is not kept, in a sentence.
-        UsageError, ExtractorError: for what cannot be opened at all.
+        AssertionError: A requirement is not met; the message says which.
+        UsageError, ExtractorError: The extractor cannot be opened.
     """
     opened = open_extractor(extractor, protocol=find_protocol("tensorflow"))
     images = some_images()
     try:
         run(opened, batch_of(images), frozenset(("features",)))
     except ExtractorError:
-        # It may need images of one size; the checks find any other reason.
+        # It may need images of one size; if there is another reason, the checks find it.
         images = [image[:, :32, :32] for image in images]
         opened = open_extractor(extractor, protocol=find_protocol("tensorflow"))
     check_identity(opened)
@@ -504,7 +506,7 @@ def some_images() -> list[Tensor]:
 
 
 def check_identity(extractor: Extractor) -> None:
-    """Name, weights, preprocessing, precision and device, as the provenance and the cache need them."""
+    """Name, weights, preprocessing, precision and device are as the provenance and the cache need them."""
     _expect(isinstance(extractor, Extractor), f"{type(extractor).__name__} lacks a member of Extractor")
     _expect(bool(extractor.name), "The extractor has no name")
     _expect(bool(extractor.preprocessing), f"{extractor.name} does not say its preprocessing")
@@ -516,7 +518,7 @@ def check_identity(extractor: Extractor) -> None:
 
 
 def check_outputs(extractor: Extractor, images: Sequence[Tensor]) -> None:
-    """float32 rows of the declared width, one for each image, and finite."""
+    """Outputs are finite float32 rows of the declared width, one for each image."""
     arrays = run(extractor, batch_of(images), extractor.outputs)
     _expect(arrays.keys() == extractor.outputs, f"{extractor.name} gives {set(arrays)}, not {set(extractor.outputs)}")
     width = arrays["features"].shape[1]
@@ -529,7 +531,7 @@ def check_outputs(extractor: Extractor, images: Sequence[Tensor]) -> None:
 
 
 def check_outputs_asked_for(extractor: Extractor, images: Sequence[Tensor]) -> None:
-    """Each output alone is the output among all; others are refused."""
+    """Each output requested alone is the same as together with the others; unknown ones are refused."""
     arrays = run(extractor, batch_of(images), extractor.outputs)
     with torch.inference_mode():
         inputs = extractor.prepare(images[0][None])
@@ -546,7 +548,7 @@ def check_outputs_asked_for(extractor: Extractor, images: Sequence[Tensor]) -> N
 
 
 def check_rows_are_independent(extractor: Extractor, images: Sequence[Tensor]) -> None:
-    """Alone, together, in another order: an image's row is its own."""
+    """The row of an image is the same alone, together with others, and in another order."""
     arrays = run(extractor, batch_of(images), extractor.outputs)
     alone = [run(extractor, batch_of([image]), extractor.outputs) for image in images]
     order = [*range(len(images))][::-1]
@@ -557,7 +559,7 @@ def check_rows_are_independent(extractor: Extractor, images: Sequence[Tensor]) -
 
 
 def check_extractor_is_a_function(extractor: Extractor, images: Sequence[Tensor]) -> None:
-    """Equal images give equal rows, whatever random state they find, which stays as it is; as do the images."""
+    """Equal images give equal rows, for any global random state; neither it nor the images are changed."""
     arrays = run(extractor, batch_of(images), extractor.outputs)
     batch = batch_of(images)
     copies = [group.images.clone() for group in batch.groups]
@@ -570,15 +572,16 @@ def check_extractor_is_a_function(extractor: Extractor, images: Sequence[Tensor]
 
 
 def check_source(source: object, *, num_samples: int | None = None) -> None:
-    """Hold a source to what every source keeps to: the same images, in the same order, every time and in any batches.
+    """Check the contract of sources: the same images, in the same order, every time and in any batches.
 
     Args:
-        source: What `open_source` takes: a spec or an object. One that can be read only once (an iterator) breaks this.
-        num_samples: Of a live generator, which needs it; of others a random subset, None for all of them.
+        source: What `open_source` takes: a spec or an object. One that can be read only once (an iterator) fails.
+        num_samples: Number of images; a live generator needs it. For others, a random subset of this size; None for
+            all.
 
     Raises:
-        AssertionError: for a promise that is not kept, in a sentence.
-        UsageError, SourceError: for what cannot be opened or read at all.
+        AssertionError: A requirement is not met; the message says which.
+        UsageError, SourceError: The source cannot be opened or read.
     """
     opened = open_source(source, num_samples=num_samples)
     _expect(isinstance(opened, Source), f"{type(opened).__name__} lacks a member of Source")
@@ -608,10 +611,10 @@ def check_source(source: object, *, num_samples: int | None = None) -> None:
             opened.fingerprint() == fingerprint,
             f"The fingerprint of {opened.name} changes, so its features would never be found",
         )
-        _expect(len(list(opened.digests())) == len(first), f"{opened.name} has not one digest for each image")
+        _expect(len(list(opened.digests())) == len(first), f"{opened.name} does not have one digest for each image")
         _expect(list(opened.digests()) == list(opened.digests()), f"The digests of {opened.name} change")
     about = opened.describe()
-    _expect(all(isinstance(key, str) for key in about), f"{opened.name} describes itself with keys that are no text")
+    _expect(all(isinstance(key, str) for key in about), f"{opened.name} has keys in its description that are not texts")
 
 
 def _images(source: Source, batch_size: int) -> list[Tensor]:
@@ -634,7 +637,7 @@ def _close(found: float, expected: float, relative: float, absolute: float, what
 
 
 def _close_pairs(found: Tensor, expected: Tensor, what: str) -> None:
-    """Values, or statistics, agree within a share of the largest."""
+    """Values, or statistics, agree within TOLERANCE times the largest."""
     same = found.shape == expected.shape
     apart = float((found - expected).abs().max()) if same else math.inf
     _expect(same and apart <= TOLERANCE * float(expected.abs().max()), f"{what} differs by up to {apart:.3g}")
@@ -645,7 +648,7 @@ def _expect_sentence(name: str, error: MetricError) -> None:
 
 
 def _close_rows(found: Tensor, expected: Tensor, what: str, extractor: Extractor) -> None:
-    """Every row agrees within a share of its own length."""
+    """Every row agrees within TOLERANCE times its own length."""
     apart = (found - expected).norm(dim=1)
     close = bool((apart <= TOLERANCE * expected.norm(dim=1)).all())
     _expect(close, f"{extractor.name}: rows of {what} differ by up to {float(apart.max()):.3g}")
@@ -664,7 +667,7 @@ def _refused(name: str, metric: Metric, arrays: Sequence[Tensor], what: str) -> 
 
 @contextmanager
 def _random_states_stay(name: str, seed: int) -> Iterator[None]:
-    """All global random states are seeded, must be left as they were, and are given back."""
+    """Seed all global random states, check that they are not changed, and restore them."""
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)

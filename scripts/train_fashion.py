@@ -87,7 +87,7 @@ def row(variant: str, found: dict[str, Any]) -> dict[str, Any]:
 def table(figures: dict[str, Any]) -> str:
     """The rows as Markdown, the best FID first."""
     lines = [
-        "| variant | size | steps | CPU | FID | floor | recall | floor | coverage | floor | said of it |",
+        "| variant | size | steps | CPU | FID | floor | recall | floor | coverage | floor | alarms |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in sorted(figures["rows"], key=lambda one: float(one["scores"]["fid"][0])):
@@ -96,7 +96,7 @@ def table(figures: dict[str, Any]) -> str:
             value, error = one["scores"][name]
             digits = 1 if name == "fid" else 3
             cells += [f"{value:.{digits}f} ± {error:.{digits}f}", f"{one['floors'][name]:.{digits + (name == 'fid')}f}"]
-        lines.append("| " + " | ".join([*cells, ", ".join(one["alarms"]) or "nothing"]) + " |")
+        lines.append("| " + " | ".join([*cells, ", ".join(one["alarms"]) or "none"]) + " |")
     return "\n".join([*lines, "", f"Measured on {figures['machine']}."])
 
 

@@ -184,7 +184,7 @@ def ranking(found: Sequence[Trained]) -> str:
             ),
         )
         rows.append((mean, row))
-    head = ("variant", "size", "batch", "steps", "CPU", "untrained", "FID", "better by", "floor", "also")
+    head = ("variant", "size", "batch", "steps", "CPU", "untrained", "FID", "improvement", "floor", "also")
     return table(head, [row for _, row in sorted(rows)])
 
 

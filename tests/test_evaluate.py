@@ -150,7 +150,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
     [
         ({"metrics": ["fids"]}, "Unknown metric 'fids'; did you mean 'fid'?"),
         ({"metrics": []}, "No metric was requested; choose from: fid"),
-        ({"metrics": ["all", "fid"]}, "Unknown metric 'all'; 'all' stands alone, without other names."),
+        ({"metrics": ["all", "fid"]}, "Unknown metric 'all'; 'all' cannot be combined with other names."),
         (
             {"metrics": ["prdc"]},
             "Unknown metric 'prdc'; give one or more of precision,recall,density,coverage,symmetric_",

@@ -304,7 +304,7 @@ def test_what_a_metric_of_yours_returns_is_made_of_pythons_numbers() -> None:
     found = ganeval.Evaluation.from_json(scored(metrics=[of_numpy]).to_json())["of_numpy"]
     assert (found.value, found.standard_error, found.interval) == (1.0, 0.25, (0.5, 1.5))
     assert (found.details, found.notes) == ({"more": 2.0}, ("A note.",))
-    with pytest.raises(MetricError, match="an Estimate of other things than numbers"):
+    with pytest.raises(MetricError, match="an Estimate with fields that are not numbers"):
         scored(metrics=[of_text])
 
 
@@ -433,7 +433,7 @@ def test_an_extractor_may_return_short_floats() -> None:
     ("function", "name"), [(inception_score, "is"), (nearest_distance, "nn"), (memorization, "ct"), (kid, "kid")]
 )
 def test_a_function_of_ours_is_the_metric_that_it_computes(function: Callable[..., Estimate], name: str) -> None:
-    """Of the outputs that the metric looks at, and in its direction, whatever the function is called."""
+    """With the outputs that the metric uses and its direction, whatever the name of the function."""
     asked: dict[str, Any] = {"extractor": "digits", "cache": False}
     found = ganeval.evaluate("digits:train", "digits:test", metrics=[function], **asked)
     assert found.metrics == ganeval.evaluate("digits:train", "digits:test", metrics=[name], **asked).metrics

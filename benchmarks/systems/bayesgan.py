@@ -59,7 +59,7 @@ def tables(figures: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             table(["law", "quantity", "truth", "sampled"], checks),
-            table([title, "Jensen-Shannon divergence", f"{BAYES} minus it, paired"], rows),
+            table([title, "Jensen-Shannon divergence", f"{BAYES} minus this, paired"], rows),
         ]
     )
 

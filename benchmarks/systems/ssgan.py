@@ -129,5 +129,5 @@ def tables(figures: Mapping[str, Any]) -> str:
             for method, own in errors.items()
         ]
         title = f"{labelled} labels, {len(errors[GAN])} draws, {figures['steps']} steps, {figures['held_out']} held out"
-        found.append(table([f"{title}, 95% intervals", "error, %", "ssgan minus it, paired"], rows))
+        found.append(table([f"{title}, 95% intervals", "error, %", "ssgan minus this, paired"], rows))
     return "\n\n".join(found)

@@ -7,9 +7,9 @@
 Each metric is a function of tensors ``[N, D]`` that returns an Estimate: a value with its standard error. Its row in
 the table stands next to the function.
 
-An option of another type, or of a value that is not allowed, is a MetricError that says what is; a seed is a whole
-number from 0 to 4294967295. Features whose squares float64 cannot hold are refused with a MetricError, or have a value
-that is NaN or infinite; `ganeval.evaluate` refuses these as well.
+An option of the wrong type or value raises a MetricError that says what is allowed; a seed is a whole number from 0 to
+4294967295. Features whose squares float64 cannot hold raise a MetricError or give a value that is NaN or infinite, for
+which `ganeval.evaluate` raises one.
 """
 
 from collections.abc import Callable
@@ -237,23 +237,24 @@ def register_metric(
     ideal: float | None = None,
     source: str = "",
 ) -> None:
-    """Add a metric, for as long as this process runs: to `evaluate`, listings and reports.
+    """Add a metric to `evaluate`, listings and reports, in this process.
 
     An installed package adds one with an entry point of the group ``ganeval.metrics``, which names a Metric or a
     function.
 
     Args:
         name: As in ``metrics=[name]``.
-        metric: ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` where the reals do not matter,
-            with keyword-only options; it returns a number or an Estimate. Or a Metric, which says the rest itself.
-        title: For listings; the first line of the function's docstring, or else the name.
-        output: Of the extractor, of both sets: "features", "logits", "spatial" or "images".
+        metric: A function ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` if it does not use
+            the reals, with keyword-only options, that returns a number or an Estimate. Or a Metric, whose own fields
+            replace the arguments below.
+        title: Title in listings; by default the first line of the function's docstring, or the name.
+        output: The extractor's output that is computed for both sets: "features", "logits", "spatial" or "images".
         direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
         ideal: The best value, where `direction` is "closer".
         source: The paper, for listings.
 
     Raises:
-        UsageError: for a name that is taken or cannot be typed, and for what cannot be a metric.
+        UsageError: The name is taken or cannot be typed, or the object cannot be a metric.
 
     >>> import ganeval
     >>> def mean_gap(real, fake):
@@ -270,20 +271,20 @@ def register_metric(
 def register_pair_metric(
     name: str, metric: PairMetric | Callable[..., Tensor], *, direction: Direction = "lower", source: str = ""
 ) -> None:
-    """Add a metric of image pairs, for as long as this process runs: to `evaluate_pairs` and listings.
+    """Add a metric of image pairs to `evaluate_pairs` and listings, in this process.
 
     An installed package adds one with an entry point of the group ``ganeval.pair_metrics``, which names a PairMetric or
     a function.
 
     Args:
         name: As in ``metrics=[name]``.
-        metric: ``metric(real, fake)`` of images uint8 [N, 3, H, W], with keyword-only options; it returns the value of
-            each pair, float64 [N]. Or a PairMetric, which says the rest itself.
+        metric: A function ``metric(real, fake)`` of images uint8 [N, 3, H, W], with keyword-only options, that returns
+            the value of each pair, float64 [N]. Or a PairMetric, whose own fields replace the arguments below.
         direction: Which values are better: "lower" or "higher".
         source: The paper, for listings.
 
     Raises:
-        UsageError: for a name that is taken or cannot be typed, and for what cannot be a metric.
+        UsageError: The name is taken or cannot be typed, or the object cannot be a metric.
 
     >>> import ganeval
     >>> def brightness(real, fake):

@@ -27,9 +27,9 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
 
         authenticity = 100 * share of fakes with  d(x, nearest other real) < d(fake, x)
 
-    A fake that is closer to x than any real resembles a copy of x with noise; copies are not authentic. Not all new
-    samples of the reals' own distribution are (60% for equally many reals, Gaussian in 8 dimensions), and fakes near
-    the centre of the reals have low values: compare only generators of similar quality.
+    A fake that is closer to x than any real resembles a copy of x with noise; copies are not authentic. Of new samples
+    of the reals' own distribution, not all are authentic (60% for equally many reals, Gaussian in 8 dimensions), and
+    fakes near the centre of the reals have low values: compare only generators of similar quality.
 
     Args:
         real: Features of the generator's training images, ``[N, D]`` of any floating dtype.
@@ -45,7 +45,7 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
 
     References:
         Alaa et al. 2022, "How Faithful is your Synthetic Data?"; Stein et al. 2023 (dgm-eval), which gives it as a
-        percentage. Of equally near reals the first counts, and a fake at exactly the distance of the other real is not
+        percentage. The first of equally near reals is used, and a fake at exactly the distance of the other real is not
         authentic.
 
     Examples:
@@ -71,7 +71,7 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
 
 
 def _on_halves(found: Neighbours, own: Neighbours, seed: int) -> list[tuple[float, float]]:
-    """The share on halves of both sets, whose neighbours are among those listed for the whole."""
+    """The share on halves of both sets; neighbours are taken from the lists of the whole sets."""
     of_fakes, of_reals = _Lists(found), _Lists(own)
     values = []
     for halves in random_halves((len(of_reals.listed), len(of_fakes.listed)), seed=seed):
@@ -91,7 +91,7 @@ class _Lists:
         self.near, self.listed = neighbours.near.cpu().numpy(), neighbours.listed.cpu().numpy()
 
     def first(self, there: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The distance [N] and index [N] of the first neighbour in the subset; of the first of all if none is."""
+        """Distance [N] and index [N] of the first neighbour in the subset, or of the first in the list if none is."""
         rows, columns = np.arange(len(self.listed)), there[self.listed].argmax(1)
         return self.near[rows, columns], self.listed[rows, columns]
 

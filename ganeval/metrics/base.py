@@ -25,17 +25,17 @@ from ganeval.uncertainty import Estimate
 _Found = TypeVar("_Found")
 
 Direction = Literal["lower", "higher", "closer"]
-# Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
+# Keyword arguments of metrics that are filled from the data, and are not user options; the last two are optional.
 LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
 PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
-# Types of which a value is, and none of its subclasses.
+# Types whose subclasses are not accepted.
 _EXACT = (int, float, bool, str, NoneType)
-# Options that seed numpy's RandomState, and the end of its range.
+# Options that seed numpy's RandomState, and the end of the range of its seeds.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 
 
 class Row(Protocol):
-    """What the rows of both tables have, as far as names and options go."""
+    """The attributes that the rows of both tables share, for names and options."""
 
     @property
     def compute(self) -> Callable[..., object]: ...
@@ -54,8 +54,8 @@ class Metric:
             that are None, and with keyword options. It returns an Estimate, or several by name where metrics share
             their work. A function with the keywords ``real_labels``, ``fake_labels`` and ``class_names`` is also given
             the class of every image (int64 ``[N]``) and the names of the classes by number.
-        real: The extractor's output that is needed of the reals, ``[N, D]``; None if the reals are not used.
-        fake: The extractor's output that is needed of the fakes, ``[M, D]``.
+        real: The extractor's output that is computed for the reals, ``[N, D]``; None if the reals are not used.
+        fake: The extractor's output that is computed for the fakes, ``[M, D]``.
         direction: Which values are better: "lower", "higher", or "closer" to ``ideal``.
         source: The paper, as listings cite it.
         takes_moments: Whether the metric depends on mean and covariance alone, so that stored statistics can replace
@@ -106,7 +106,7 @@ class PairMetric:
 
 
 def _kept(find: Callable[[Callable[..., object]], _Found]) -> Callable[[Callable[..., object]], _Found]:
-    """What is found of a function, kept as long as the function is: a user's may hold a model."""
+    """Cache results per function, by weak references: a user's function may hold a model."""
     known: WeakKeyDictionary[Callable[..., object], _Found] = WeakKeyDictionary()
 
     @wraps(find)
@@ -126,7 +126,7 @@ def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
         compute: The function.
 
     Returns:
-        The defaults by option, without the arguments that are filled from the data, as labels are.
+        The defaults by option, without the arguments that are filled from the data, such as labels.
     """
     given = (*LABELS, CLASS_NAMES, COPIES)
     known = parameters(compute).values()
@@ -134,7 +134,7 @@ def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
 
 
 def parameters(compute: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function by name; empty for a function of C that does not tell."""
+    """The parameters of a function by name; empty for a C function without a signature."""
     try:
         return inspect.signature(compute).parameters
     except (TypeError, ValueError):
@@ -142,7 +142,7 @@ def parameters(compute: Callable[..., object]) -> Mapping[str, inspect.Parameter
 
 
 def check_options(compute: Callable[..., object], arguments: Mapping[str, object]) -> None:
-    """MetricError unless the options of a call of a metric's function are allowed. arguments: all of the call."""
+    """MetricError if a call of a metric's function has an option that is not allowed. arguments: all of the call."""
     for option in defaults(compute):
         try:
             checked_value(option, option, arguments[option], compute)
@@ -151,7 +151,7 @@ def check_options(compute: Callable[..., object], arguments: Mapping[str, object
 
 
 def checked_value(where: str, option: str, value: object, compute: Callable[..., object]) -> object:
-    """The value of an option, as a float where a float is wanted; UsageError where it is not allowed.
+    """The value of an option, as a float if a float is wanted; UsageError if it is not allowed.
 
     where: the option's name in messages.
     """
@@ -159,7 +159,7 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
     default = defaults(compute)[option]
     wanted = _types(compute).get(option, Callable if callable(default) else type(default))
     if isinstance(value, np.int64 | np.float64):
-        # The numbers of np.arange and np.linspace are Python's own; those of fewer bits compute with fewer.
+        # Numbers from np.arange and np.linspace equal Python's; numpy's shorter types would compute less precisely.
         value = value.item()
     # A whole number is accepted where a float is wanted.
     if (
@@ -169,7 +169,7 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
         and int not in _members(wanted)
     ):
         value = float(value)
-    # A default of None alone says nothing of other values.
+    # If only a default of None is known, any value is accepted.
     if wanted is not NoneType and not _fits(value, wanted):
         scalar = "; convert it with .item()" if isinstance(value, np.generic) else ""
         raise UsageError(f"The option '{where}' must be {_described(wanted)}, found {value!r}{scalar}.")
@@ -184,7 +184,7 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
 
 @_kept
 def _types(compute: Callable[..., object]) -> dict[str, Any]:
-    """The types of a function's options; without those that cannot be known, as names for type checkers alone."""
+    """The types of a function's options, without those that cannot be resolved (names for type checkers only)."""
     found: dict[str, Any] = {}
     names = getattr(inspect.unwrap(compute), "__globals__", {})
     for option in defaults(compute):
@@ -196,7 +196,7 @@ def _types(compute: Callable[..., object]) -> dict[str, Any]:
 
 
 def is_plain(value: object) -> bool:
-    """Whether a result can hold an option: a value of JSON, or a function, by its name."""
+    """Whether a result can hold an option: a JSON value, or a function, which is stored by its name."""
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     if isinstance(value, dict):
@@ -210,15 +210,15 @@ def _members(wanted: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, wanted: Any) -> bool:
-    """Whether a value is of the annotated type, or is one of the literals; what cannot be asked is true, as of Any."""
+    """Whether a value is of the annotated type or one of the literals; True if this cannot be checked, as for Any."""
     for member in _members(wanted):
         kind = get_origin(member) or member
         if kind is Literal:
-            # 1.0 and True equal 1.
+            # The types are compared too, as 1.0 and True equal 1.
             if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
                 return True
         elif kind in _EXACT:
-            # True is an int to Python, and nobody who writes it means 1.
+            # bool is a subclass of int, but True is not meant as 1.
             if type(value) is kind:
                 return True
         elif kind is Callable or getattr(kind, "_is_protocol", False):
@@ -242,7 +242,7 @@ def _described(wanted: Any) -> str:
 
 
 def check_estimates(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
-    """The estimates; MetricError for one that is NaN or infinite, or whose interval ends before it begins."""
+    """The estimates; MetricError if one is NaN or infinite, or has its interval reversed."""
     for name, one in estimates.items():
         error, interval = one.standard_error, one.interval
         known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
@@ -252,7 +252,7 @@ def check_estimates(estimates: Mapping[str, Estimate], data: Sequence[Tensor | G
                 "an extractor whose features are smaller, or leave out those that are so large."
             )
         if interval is not None and interval[0] > interval[1]:
-            raise MetricError(f"{name} returned the interval {interval}; the lower end stands first.")
+            raise MetricError(f"{name} returned the interval {interval}; the lower end must come first.")
     return estimates
 
 

@@ -1,25 +1,25 @@
 """Classifier two-sample tests: how well does a classifier tell held-out real images from fakes?
 
-Here are logistic regression and a small network of the original paper's size; k nearest neighbours are in c2st_knn.py,
-leave-one-out 1-NN in c2st_1nn.py.
+This file has logistic regression and a small network of the original paper's size; k nearest neighbours are in
+c2st_knn.py, leave-one-out 1-NN in c2st_1nn.py.
 
 Validation is progressive (Blum, Kalai and Langford 1999): both sets are cut into `folds` parts, and part 2 is
 classified by a classifier trained on part 1, part 3 by one trained on parts 1 and 2, and so on. In K-fold
-cross-validation every part is tested by classifiers trained on the parts that are tested by classifiers trained on it:
-each pair of parts counts twice, the variance is up to twice the binomial one, and a test at 5% rejects equal
-distributions up to twice as often. Here each part depends only on earlier ones. So for equal distributions its labels
-are exchangeable given its scores and all earlier parts, and the rank sums of parts without ties are independent. Two
-one-sided p-values follow without further training:
+cross-validation each of two parts is tested by classifiers trained on the other: each pair counts twice, the variance
+is up to twice the binomial one, and a test at 5% rejects equal distributions up to twice as often. Here each part
+depends only on earlier ones. So for equal distributions its labels are exchangeable given its scores and all earlier
+parts, and the rank sums of parts without ties are independent. Two one-sided p-values follow without further training:
 
-    p_value           of the rank sums of scores within parts, that is of the AUC: normal, ties included
+    p_value           of the rank sums of scores within parts, that is of the AUC: normal approximation, ties included
     accuracy_p_value  of the accuracy: Fisher's exact test for each part (hypergeometric), convolved over parts. As an
-                      accuracy is discrete, it is slightly conservative. How many images of a part are called fake
-                      may depend on earlier labels, which the convolution ignores; in simulations this had no effect.
+                      accuracy is discrete, it is slightly conservative. The number of images of a part that are
+                      classified as fake may depend on earlier labels, which the convolution ignores; in simulations
+                      this had no effect.
 
 The parts have equally many reals and fakes. The error bar is binomial, for the accuracy of the fitted classifiers; the
-effect of other training images is not included. In simulations it was up to a fifth too small, where sets can just be
-told apart. Training the network amplifies rounding: with another batch size or processor, one or two images in a
-hundred may be classified differently.
+effect of other training images is not included. In simulations it was up to a fifth too small, where sets can barely be
+distinguished. Training the network amplifies rounding errors: with another batch size or processor, the class of one or
+two images in a hundred may change.
 """
 
 import math
@@ -51,10 +51,10 @@ def c2st_logistic(real: Tensor, fake: Tensor, *, folds: int = 5, seed: int = 0) 
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
-            smaller.
+        fake: Features of the generated images, ``[M, D]``. The larger set is randomly subsampled to the size of
+            the smaller.
         folds: Number of parts; 5 as is usual for cross-validation.
-        seed: Seed of the order of the images, and of the cut.
+        seed: Seed of the order of the images, and of the subsampling.
 
     Returns:
         The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
@@ -94,12 +94,12 @@ def c2st_mlp(
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
-            smaller.
+        fake: Features of the generated images, ``[M, D]``. The larger set is randomly subsampled to the size of
+            the smaller.
         hidden: Units of the hidden layer; 20 as in the paper.
         steps: Approximate number of batches that each network is trained for; bounds the time for any set.
         folds: Number of parts; 5 as is usual for cross-validation.
-        seed: Seed of the order of the images, of the cut and of the networks' initial weights.
+        seed: Seed of the order of the images, of the subsampling and of the networks' initial weights.
 
     Returns:
         The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
@@ -155,7 +155,7 @@ def balanced(real: int, fake: int, rng: np.random.RandomState) -> tuple[Numbers,
 
 
 def balance_notes(real: int, fake: int) -> tuple[str, ...]:
-    """A note if one set was cut down."""
+    """A note if one set was subsampled."""
     if real == fake:
         return ()
     name, count = ("reals", real) if real > fake else ("fakes", fake)
@@ -181,7 +181,7 @@ def _progressive(real: Tensor, fake: Tensor, factory: ClassifierFactory, *, fold
 
 
 def before_and_in(drawn: Drawn, start: int, stop: int) -> tuple[Drawn, Drawn]:
-    """Equally many reals and fakes, one after the other => the first `start` of either, and those up to `stop`."""
+    """The first `start` reals and fakes, and those from `start` to `stop`; drawn: equally many reals, then fakes."""
     places = np.arange(len(drawn)).reshape(2, -1)
     return drawn[places[:, :start].ravel()], drawn[places[:, start:stop].ravel()]
 
@@ -192,7 +192,7 @@ def steps(count: int, folds: int) -> list[tuple[int, int]]:
 
 
 def judged(parts: Sequence[NDArray[Any]], reals: int, fakes: int) -> Estimate:
-    """For each part the probabilities of being fake [2, images], of reals and fakes => accuracy, AUC and p-values."""
+    """Accuracy, AUC and p-values. parts: for each, the probabilities of being fake [2, images] of reals and fakes."""
     tested = sum(part.shape[1] for part in parts)
     called = [sum(int((part[side] > 0.5).sum()) for part in parts) for side in (0, 1)]
     shares = (1 - called[0] / tested, called[1] / tested)
@@ -215,7 +215,7 @@ def _accuracy_p_value(parts: Sequence[NDArray[Any]], hits: int) -> float:
     """The probability that labels shuffled within each part give at least `hits` fakes classified as fake."""
     from scipy.stats import hypergeom
 
-    # The probabilities of `first` hits, one more, ...: of many images, those of most numbers are 0 to float64.
+    # The probabilities of `first`, `first` + 1, ... hits: with many images, most of the others are 0 in float64.
     law, first = np.ones(1), 0
     for part in parts:
         count = part.shape[1]

@@ -6,9 +6,9 @@ labelling of the pooled images is equally likely and leaves the graph of neighbo
 the fixed graph, and the p-value is exact. The images are pooled in a seeded random order, so that ties of distance
 favour neither set.
 
-The standard error sums the products of all pairs of results that share an image, about the accuracies of the two sets:
-results depend on each other only through images at the ends of their edges. In simulations it was accurate to 15%, in 2
-to 64 dimensions.
+The standard error sums the products of deviations from the two sets' accuracies over all pairs of results that share an
+image: results depend on each other only through the images at the ends of their edges. In simulations it was accurate
+to 15%, in 2 to 64 dimensions.
 """
 
 import math
@@ -42,10 +42,10 @@ def c2st_1nn(real: Tensor, fake: Tensor, *, permutations: int = 1000, seed: int 
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
-            smaller.
+        fake: Features of the generated images, ``[M, D]``. The larger set is randomly subsampled to the size of
+            the smaller.
         permutations: Labellings drawn for the p-value, which is at least 1 / (permutations + 1).
-        seed: Seed of the cut, of ties and of the permutations.
+        seed: Seed of the subsampling, of ties and of the permutations.
 
     Returns:
         The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (for an accuracy as high or higher),
@@ -98,7 +98,7 @@ def _error(
 ) -> float:
     count = len(hits)
     residual: NDArray[np.float64] = hits - np.where(is_fake, shares[1], shares[0])
-    # The sum over images of products at one image counts the square of each result twice, and so mutual pairs.
+    # Summing the products at each image counts the square of each result twice, and mutual pairs twice.
     at_image = residual + np.bincount(nearest, residual, count)
     mutual = nearest[nearest] == np.arange(count)
     twice = (residual**2).sum() + (residual * residual[nearest])[mutual].sum()
@@ -109,7 +109,7 @@ def _error(
 def _p_values(
     is_fake: NDArray[np.bool_], nearest: NDArray[np.int64], hits: int, permutations: int, rng: np.random.RandomState
 ) -> tuple[float, float]:
-    """The shares of shuffled labels with at least, and at most, as many hits; the actual labels count as one."""
+    """The shares of shuffled labels with at least, and with at most, as many hits; the actual labels are included."""
     above = below = 1
     for start in range(0, permutations, BLOCK):
         labels = np.stack([rng.permutation(is_fake) for _ in range(min(BLOCK, permutations - start))], axis=1)

@@ -1,11 +1,11 @@
-"""Classifier two-sample test by k nearest neighbours: a vote of the nearest images seen before.
+"""Classifier two-sample test by k nearest neighbours: a vote of the nearest training images.
 
-Progressive validation as in c2st.py, with its p-values.
+Validation is progressive and p-values are computed as in c2st.py.
 
 In many dimensions some images are neighbours of very many others, and whole regions are classified correctly or wrongly
 together; the binomial error of the accuracy is then too small, by a half in simulations. The standard error is from
-random halves of each part of either set: the neighbours in a half are among those listed for the whole, and the vote is
-of k / sqrt(2). It is never below the binomial one.
+random halves of each part of both sets: the neighbours in a half are taken from those listed for the whole, and k /
+sqrt(2) of them vote. It is never below the binomial one.
 """
 
 import math
@@ -35,12 +35,12 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
-            smaller.
+        fake: Features of the generated images, ``[M, D]``. The larger set is randomly subsampled to the size of
+            the smaller.
         k: Number of neighbours that vote, odd so that no vote is tied. None takes the largest odd number up to the root
             of the number of training images, as in the paper.
         folds: Number of parts; 5 as is usual for cross-validation.
-        seed: Seed of the order of the images, of the cut, of ties, and of the halves of the standard error.
+        seed: Seed of the order of the images, of the subsampling, of ties, and of the halves of the standard error.
 
     Returns:
         The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
@@ -83,17 +83,17 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
         standard_error=error,
         interval=share_interval(binomial.value, error, int(binomial.details["tested"])),
         method=f"progressive validation; differences of random halves ({SPLITS} splits)",
-        # Where the reals are cut down, which of them are used depends on the number of fakes.
+        # If the reals are subsampled, the number of fakes decides which of them are used.
         shared=shared if len(real) == count else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Images start .. stop of either set, and the nearest of those before.
+    """Images start .. stop of both sets, and their nearest neighbours among the images before.
 
-    first: int64 [2 (stop - start), k], the voters: 0 .. start are reals, start .. 2 start fakes. listed: int64 [2 (stop
-    - start), L], nearest first, as many as votes in halves need.
+    first: int64 [2 (stop - start), k], the neighbours that vote: 0 .. start are reals, start .. 2 start fakes. listed:
+    int64 [2 (stop - start), L], nearest first, enough for the votes in halves.
     """
 
     start: int
@@ -104,7 +104,7 @@ class _Part:
 
     @classmethod
     def of(cls, drawn: Drawn, start: int, stop: int, k: int | None, seed: int) -> "_Part":
-        """k: None for the odd root of the number of images before."""
+        """k: None for `odd_root` of the number of images before."""
         votes = odd_root(2 * start) if k is None else k
         # The k-th neighbour in a half is on average number 2k in the whole; five standard deviations are added.
         half = odd_root(votes**2 // 2)
@@ -127,7 +127,7 @@ class _Part:
 
 
 def _halves(parts: Sequence[_Part], seed: int) -> list[tuple[float, float]]:
-    """The accuracy on either half of both sets, where each part is halved."""
+    """The accuracies on both halves of each split; every part of both sets is halved."""
     sizes = [parts[0].start, *(part.stop - part.start for part in parts)]
     values = []
     for halves in random_halves([*sizes, *sizes], seed=seed):

@@ -1,9 +1,9 @@
 """Classification accuracy score: how well does a classifier that was trained on fakes alone classify reals?
 
-The variance is the binomial one of the reals, class by class, plus a jackknife's for the fakes that the classifier was
-trained on. Its ten groups are drawn by the places of the images. In another order, or with another seed, the error of
-simulated sets of 400 and of 4,000 images in ten classes varied by 21% and 8% (standard deviation over orders), as a
-variance of ten numbers does; the value does not.
+The variance is the sum of the reals' binomial variances, class by class, and a jackknife variance for the fakes that
+the classifier was trained on. The jackknife's ten groups are drawn by the positions of the images. With another order
+or seed, the error varied by 21% for simulated sets of 400 images in ten classes, and by 8% for 4,000 (standard
+deviation over orders), as the variance of ten numbers does; the value does not change.
 """
 
 from collections.abc import Mapping
@@ -42,11 +42,11 @@ def cas(
         fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
         class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
         seed: Seed of the groups of the standard error and of the reals' own accuracy; the value does not depend on it.
-            Images are grouped by their places, so another order of the images acts as another seed.
+            Images are grouped by position, so another order of the images acts like another seed.
 
     Returns:
-        The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":
-        the accuracy of a classifier trained on reals, on held-out reals.
+        The accuracy, from 0 to 1; higher is better. ``details`` has the accuracy of each class as "class NAME", and
+        "reals": the accuracy of a classifier trained on reals, on held-out reals.
 
     Raises:
         MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2

@@ -1,7 +1,7 @@
-"""The classifiers of the two-sample tests, untrained, and the probabilities of being fake that they predict.
+"""Untrained classifiers for the two-sample tests, and the probabilities of being fake that they predict.
 
-Features are copied a block at a time. What a classifier needs as a whole, its standardised training images, is mapped
-from a file where there are many.
+Features are copied a block at a time. Only the standardised training images are needed as a whole; if there are many,
+they are memory-mapped from a file.
 """
 
 import math
@@ -25,7 +25,7 @@ BATCH = 200
 
 
 class TwoSampleClassifier(Protocol):
-    """What the tests use of a classifier."""
+    """The interface of a classifier."""
 
     def fit(self, known: Drawn, /) -> None:
         """Learn which images are fakes."""
@@ -39,13 +39,13 @@ ClassifierFactory = Callable[[int, int, int], TwoSampleClassifier]
 
 
 class Votes:
-    """The share of fakes among the k nearest training images; k is the odd root of their number."""
+    """The share of fakes among the k nearest training images; k is `odd_root` of their number."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def fit(self, known: Drawn) -> None:
-        """Keep which images they are."""
+        """Store the training images."""
         self._known = known
 
     def predict(self, unseen: Drawn) -> NDArray[np.float64]:
@@ -55,7 +55,7 @@ class Votes:
 
 
 class Standardised:
-    """A classifier of scikit-learn's, of features with mean 0 and variance 1 among the training images."""
+    """A scikit-learn classifier of features standardised to mean 0 and variance 1 over the training images."""
 
     def __init__(self, classifier: Any) -> None:
         from sklearn.preprocessing import StandardScaler
@@ -63,7 +63,7 @@ class Standardised:
         self._scaler, self._classifier = StandardScaler(copy=False), classifier
 
     def fit(self, known: Drawn) -> None:
-        """Learn the scale, and then the classes, 0 and 1."""
+        """Fit the scaler, and then the classifier: class 1 is fake."""
         from sklearn.exceptions import ConvergenceWarning
 
         for block in known.blocks():
@@ -89,16 +89,16 @@ def neighbours() -> ClassifierFactory:
 
 
 def odd_root(count: int) -> int:
-    """The largest odd number up to the root of a count, at least 1."""
+    """The largest odd number up to the square root of a count, at least 1."""
     return max((math.isqrt(count) - 1) // 2 * 2 + 1, 1)
 
 
 def nearest_known(
     known: Drawn, unseen: Drawn, k: int, *, depth: int = 0, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of N training images, the k nearest of each of M test images, int64 [M, k], and at least the `depth` nearest.
+    """The k nearest of N training images for each of M test images, int64 [M, k], and at least the `depth` nearest.
 
-    Equally near ones are in random order; beyond the k-th, the order is accurate to float32.
+    Equally near images are in random order; beyond the k-th, the order is accurate to float32.
     """
     order = np.random.RandomState(seed).permutation(len(known))
     found = nearest(Rows(unseen.rows()), Rows(known[order].rows()), k, depth=depth)
@@ -117,7 +117,7 @@ def logistic() -> ClassifierFactory:
 
 
 def network(hidden: int = 20, steps: int = 300) -> ClassifierFactory:
-    """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200, for any set."""
+    """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200, however large the set."""
 
     def make(_dimensions: int, count: int, seed: int) -> TwoSampleClassifier:
         from sklearn.neural_network import MLPClassifier
@@ -148,7 +148,7 @@ def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> FeatureArra
 
 
 def scores(factory: ClassifierFactory, known: Drawn, unseen: Drawn, *, seed: int) -> NDArray[np.float64]:
-    """The probability of being fake [M] of test images, by a classifier that learns from others."""
+    """The probability of being fake [M] of test images, by a classifier trained on `known`."""
     classifier = factory(known.width, len(known), seed)
     classifier.fit(known)
     return np.asarray(classifier.predict(unseen), dtype=np.float64)

@@ -1,7 +1,7 @@
 """Clipped density and clipped coverage: fidelity and coverage that read as the share of good fakes.
 
-The standard errors are from random halves, as those of prdc. Halves are compared on the scale before values are cut off
-at 1: a set of good fakes has a value of 1 or slightly less, by chance, and after the cut its error would be too small.
+The standard errors are from random halves, as in prdc.py. Halves are compared before their values are clipped at 1: by
+chance a set of good fakes has a value of 1 or slightly less, and with clipped values its error would be too small.
 """
 
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping
         density = mean over fakes of min(1, number of balls that contain the fake / k), over the same mean of reals
         c       = mean over reals of min(1, number of fakes in its ball / k)
 
-    The mean of reals leaves out the ball of the real itself. Coverage is the share of the fakes that would have to be
-    of the reals' own distribution, and all others nowhere near, for c to be expected; it is the inverse at c of::
+    The mean of reals leaves out the ball of the real itself. Coverage is the share of fakes that explains c, if these
+    follow the reals' distribution and all others are far away; it is the inverse at c of::
 
         f(g) = E min(1, J / k),    J of the beta-binomial distribution (g, k, N - k),    f(g) = 0 for g < k
 
-    Values are at most 1. They depend little on the numbers of images, but the coverage of M fakes cannot tell more from
-    N reals than M / N allows: compare values of equal numbers.
+    Values are at most 1. They depend little on the numbers of images, but the fewer fakes there are per real (M / N),
+    the less the coverage can detect: compare values of equal numbers.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -105,11 +105,11 @@ def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping
 
 
 def expected_coverage(k: int, reals: int, fakes: int) -> FloatArray:
-    """Clipped coverage before its inversion, as expected of 0, 1, ..., so many fakes of the reals' distribution.
+    """The expected c of `clipped` for 0, 1, ..., `fakes` fakes of the reals' distribution, float64 [fakes + 1].
 
     The ball of a real holds a share of the distribution that is Beta(k, reals - k), so the number of fakes in it is
-    beta-binomial. Its probabilities follow from each other by ratios, from that of 0, a product, whose logarithm is
-    summed: no term is large, and none is a difference of large ones. float64 [fakes + 1].
+    beta-binomial. The probability of 0 is computed as a sum of logarithms, and the others by ratios: no term is large,
+    and none is a difference of large ones.
     """
     good, rest = np.arange(fakes + 1.0), float(reals - k)
     chance = np.exp(np.concatenate([[0.0], np.cumsum(np.log1p(-k / (reals + good[:-1])))]))
@@ -123,12 +123,12 @@ def expected_coverage(k: int, reals: int, fakes: int) -> FloatArray:
 
 
 def good_share(raw: float, expected: FloatArray) -> float:
-    """The first number of good fakes of which so much is expected, over one more than the number of all."""
+    """The smallest number of good fakes whose expected c is at least `raw`, over one more than the number of fakes."""
     return int(np.searchsorted(expected, raw)) / len(expected)
 
 
 def _median(squares: FloatArray) -> float:
-    """The square of the median root."""
+    """The square of the median of the square roots."""
     return float(np.median(np.sqrt(squares))) ** 2
 
 
@@ -137,7 +137,7 @@ def _mean(counts: IntArray, k: int) -> float:
 
 
 def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: int) -> dict[str, FloatArray]:
-    """Both values on random halves, before they are cut off at 1, in the form of `shared_by_halves`."""
+    """Both values on random halves, before they are clipped at 1, in the form of `shared_by_halves`."""
     sizes = len(coverage.whole.balls), len(coverage.whole.rows)
     choices = [half for halves in random_halves(sizes, seed=seed) for half in halves]
     pairs = [(reals, fakes) for reals, fakes in choices]
@@ -153,7 +153,7 @@ def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: i
     for of_coverage, of_density, of_baseline, (reals, fakes) in found:
         counts = int(reals.sum()), int(fakes.sum())
         if counts not in tables:
-            # Twice as many good fakes as there are fakes are all that sets of this size can show.
+            # Unclipped coverages are limited to 2: twice as many good fakes as there are fakes.
             tables[counts] = expected_coverage(k, counts[0], 2 * counts[1])
         raw = _mean(of_coverage.counts(len(fakes)).balls[reals], k)
         values.append(
@@ -167,7 +167,7 @@ def _on_halves(coverage: Cover, density: Cover, baseline: Cover, k: int, seed: i
 
 
 def _share(inside: Inside, reals: BoolArray, rows: BoolArray, k: int) -> float:
-    """The mean over the rows of a half of the number of balls that contain each, at most k, over k."""
+    """The mean over the rows of a half of min(1, number of balls that contain the row / k)."""
     near = inside.squares <= _median(inside.radii[reals]) * (1 + ROUNDING)
     return _mean(np.bincount(inside.rows[near], minlength=len(rows))[rows], k)
 

@@ -26,7 +26,7 @@ from ganeval.uncertainty import Estimate, normal_interval
 
 # The factor by which the discrepancy is reported.
 SCALE = 1000
-# The kernel's difference from 1 keeps its digits, but its fourth power would be 0.
+# At this size the kernel's difference from 1 is still accurate, but its fourth power underflows to 0.
 UNDERFLOW = 1e-70
 
 
@@ -37,21 +37,22 @@ def cmmd(real: Tensor, fake: Tensor, *, sigma: float = 10.0) -> Estimate:
 
         CMMD = 1000 ( mean k(x, x') + mean k(y, y') - 2 mean k(x, y) ),    k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
 
-    over all pairs of reals, all pairs of fakes (both with the pairs of an image and itself), and all pairs of a real
-    and a fake. With these means CMMD is never negative, and biased upwards by about 1 / n: compare only equal numbers.
+    over all pairs of reals, all pairs of fakes (both including the pairs of each image with itself), and all pairs of a
+    real and a fake. With these means CMMD is never negative, and is biased upwards by about 1 / n: compare only equal
+    numbers.
 
     The bandwidth of 10 is far above the distances of unit rows, which are at most 2. So the kernel is almost linear,
     and CMMD is almost 10 times the squared distance between the mean directions of the two sets.
 
     Args:
-        real: Features of the real images, ``[N, D]`` of any floating dtype. The paper's are CLIP embeddings; those of
-            any extractor can be used, and values of different extractors cannot be compared.
+        real: Features of the real images, ``[N, D]`` of any floating dtype. The paper uses CLIP embeddings; any
+            extractor can be used, but values of different extractors cannot be compared.
         fake: Features of the generated images, ``[M, D]``.
         sigma: Bandwidth of the kernel, above 0; 10 as in the paper.
 
     Returns:
         CMMD, 0 or more; lower is better. The standard error is None for fewer than 4 images of a set.
-        ``details["unbiased"]`` is the value without the pairs of an image and itself.
+        ``details["unbiased"]`` is the value without the pairs of each image with itself.
 
     Raises:
         MetricError: A set has fewer than 2 images, ``sigma`` is not above 0, the dimensions differ, an image has only

@@ -1,7 +1,7 @@
-"""Class-conditional accuracy: how often a classifier of the reals assigns fakes the class that they were generated for.
+"""Class-conditional accuracy: how often a classifier trained on reals assigns fakes their intended class.
 
-The variance is the binomial one of the fakes, class by class, plus a jackknife's for the reals that the classifier was
-trained on.
+The variance is the sum of the fakes' binomial variances, class by class, and a jackknife variance for the reals that
+the classifier was trained on.
 """
 
 import math
@@ -42,11 +42,11 @@ def conditional_accuracy(
         fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
         class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
         seed: Seed of the groups of the standard error and of the reals' own accuracy; the value does not depend on it.
-            Images are grouped by their places, so another order of the images acts as another seed.
+            Images are grouped by position, so another order of the images acts like another seed.
 
     Returns:
-        The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":
-        the accuracy on held-out reals, the limit of such a classifier.
+        The accuracy, from 0 to 1; higher is better. ``details`` has the accuracy of each class as "class NAME", and
+        "reals": the accuracy on held-out reals, the limit of such a classifier.
 
     Raises:
         MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2

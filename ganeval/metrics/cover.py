@@ -14,7 +14,7 @@ from ganeval.distances import slices
 from ganeval.errors import MetricError
 from ganeval.neighbours import Balls, Near
 
-# Pairs of a ball's centre and a row near it that are kept for resampling, 24 bytes each; and pairs per piece.
+# Maximum number of pairs of a ball's centre and a nearby row kept for resampling, 24 bytes each; pairs per piece.
 PAIRS, PIECE = 1 << 24, 1 << 18
 # Relative accuracy of the squared distances in the lists that subsets are made from.
 ROUNDING = 1e-5
@@ -39,7 +39,7 @@ def check_neighbours(k: int) -> None:
 
 
 def listed(k: int) -> int:
-    """How many neighbours to list, so that random halves have the k nearest of theirs among them."""
+    """How many neighbours to list so that they include the k nearest within random halves."""
     # The k-th neighbour in a half is on average number 2k in the whole; five standard deviations are added.
     return 2 * k + math.ceil(5 * math.sqrt(2 * k))
 
@@ -54,7 +54,7 @@ def no_error_bar(covers: "Iterable[Cover]", fewest: int, k: int) -> str | None:
 
 
 class Counts(NamedTuple):
-    """For balls over rows: the number of balls that contain each row, and of rows that each ball contains."""
+    """Counts of balls and rows: how many balls contain each row, and how many rows each ball contains."""
 
     rows: IntArray
     balls: IntArray
@@ -73,12 +73,12 @@ class Inside(NamedTuple):
     radii: FloatArray
 
     def counts(self, rows: int) -> Counts:
-        """By row and by ball, where there are so many rows in the whole set."""
+        """The counts by row and by ball. rows: the number of rows in the whole set."""
         return Counts(np.bincount(self.rows, minlength=rows), np.bincount(self.centres, minlength=len(self.radii)))
 
 
 class NeighbourLists:
-    """The neighbours that centres list, in numpy, which does not start threads for arrays this small.
+    """The listed neighbours of centres, in numpy, which does not start threads for arrays this small.
 
     neighbours: int64 [N, K], nearest first. near: float64 [N, K], their squared distances, accurate to float32.
     """
@@ -88,7 +88,7 @@ class NeighbourLists:
         self.counts = np.zeros((len(self.near), self.near.shape[1] + 1), np.int16)
 
     def nearer(self, there: BoolArray) -> NDArray[np.int16]:
-        """Of the first 0, 1, ..., K neighbours, how many are in a subset, [N, K + 1]; valid until the next call."""
+        """How many of the first 0, 1, ..., K neighbours are in a subset, [N, K + 1]; valid until the next call."""
         self.counts[:, 0] = 0
         np.cumsum(there[self.neighbours], 1, dtype=np.int16, out=self.counts[:, 1:])
         return self.counts
@@ -100,11 +100,11 @@ class NeighbourLists:
 
 
 class Cover:
-    """The balls of one set over the rows of the other, and what is needed to recompute this for subsets of both.
+    """Which rows of one set lie in which balls of the other, and the data to recompute this for subsets of both.
 
-    whole: for all balls and rows. pairs: a ball's centre and a row near it, as the place of the row among the
-    neighbours that the centre lists (an index into [centres, listed + 1]), the row, and the squared distance; None
-    where they are too many.
+    whole: the counts for all balls and rows. pairs: a ball's centre and a nearby row, as the rank of the row among the
+    listed neighbours of the centre (an index into [centres, listed + 1]), the row, and the squared distance; None if
+    there are too many.
     """
 
     def __init__(self, centres: Balls, rows: int, k: int, *, inclusive: bool) -> None:
@@ -124,7 +124,7 @@ class Cover:
                 self.pairs = None
 
     def subsets(self, choices: Iterable[tuple[BoolArray, BoolArray]]) -> Iterator[Inside]:
-        """The same for subsets of centres and rows: radii reach to the k-th neighbour in the subset of centres."""
+        """Which rows lie in which balls, for subsets: radii reach to the k-th neighbour in the subset of centres."""
         assert self.pairs is not None
         places, rows, squares = (np.concatenate(arrays) for arrays in zip(*self.pairs, strict=True))
         lists = NeighbourLists(self.centres)
@@ -136,7 +136,7 @@ class Cover:
             yield Inside(places[inside] // self.width, rows[inside], squares[inside], radii)
 
     def _ranks(self, near: Near) -> Tensor:
-        """How many of the neighbours that a centre lists are closer than the row."""
+        """How many listed neighbours of the centre are closer than the row."""
         ranks = [torch.empty(0, dtype=torch.int64, device=near.rows.device)]
         for piece in slices(len(near.rows), PIECE):
             neighbours, squares = self.centres.near[near.centres[piece]], near.squares[piece, None]

@@ -1,4 +1,4 @@
-"""Metrics of other people: a function of feature arrays, or a row of their own, as a row of the METRICS table."""
+"""Custom metrics: a function of feature arrays, or a Metric, as a row of the METRICS table."""
 
 import functools
 import inspect
@@ -32,16 +32,16 @@ def as_metric(
 
     Args:
         name: How the metric is called in results.
-        metric: ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` where the reals do not matter;
-            options are keyword-only. It returns a number or an Estimate. Or a Metric.
-        title: For listings; the first line of the function's docstring, or else the name.
-        output: Of the extractor, of both sets.
+        metric: A function ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` if it does not use
+            the reals, with keyword-only options, that returns a number or an Estimate. Or a Metric.
+        title: Title in listings; by default the first line of the function's docstring, or the name.
+        output: The extractor's output that is computed for both sets.
         direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
         ideal: The best value, where `direction` is "closer".
         source: The paper, for listings.
 
     Raises:
-        UsageError: for what cannot be a metric.
+        UsageError: The object cannot be a metric.
     """
     if not isinstance(metric, Metric):
         metric = _row(name, metric, title=title, output=output, direction=direction, ideal=ideal, source=source)
@@ -52,8 +52,8 @@ def as_metric(
         or (metric.direction == "closer") != (metric.ideal is not None)
     ):
         raise UsageError(
-            f"The metric '{name}' looks at {metric.real} and {metric.fake}, in the direction '{metric.direction}', "
-            f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
+            f"The metric '{name}' uses the outputs {metric.real} and {metric.fake}, has the direction "
+            f"'{metric.direction}' and the ideal {metric.ideal}; outputs are {', '.join(outputs)}, directions are "
             f"{', '.join(directions)}, and only 'closer' has an ideal."
         )
     # The defaults are those of the wrapper: an object with __call__ may not be hashable.
@@ -65,7 +65,7 @@ def as_metric(
 def as_pair_metric(name: str, metric: object) -> PairMetric:
     """The row of a function of image pairs, uint8 [N, 3, H, W] each, that returns the value of each pair [N].
 
-    A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
+    A `PairMetric` is a row already. For a function, lower values are better. UsageError if it cannot be a metric.
     """
     if isinstance(metric, PairMetric):
         found = replace(metric, compute=_guarded(metric.compute))
@@ -82,7 +82,7 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
 
 
 def _check_defaults(name: str, compute: Callable[..., object]) -> None:
-    """UsageError for an option without a default, or whose default a result cannot hold."""
+    """UsageError for an option without a default, or with one that a result cannot hold."""
     for option, value in defaults(compute).items():
         if value is inspect.Parameter.empty:
             raise UsageError(f"The option '{name}.{option}' has no default; give it one.")
@@ -92,7 +92,7 @@ def _check_defaults(name: str, compute: Callable[..., object]) -> None:
 
 
 def _first_line(metric: object) -> str | None:
-    """The first line of a function's docstring; None where there is none."""
+    """The first line of a function's docstring; None if it has none."""
     lines = (inspect.getdoc(metric) or "").splitlines() if inspect.isroutine(metric) else []
     return lines[0].rstrip(".") if lines else None
 
@@ -107,7 +107,7 @@ def _row(
     ideal: float | None,
     source: str,
 ) -> Metric:
-    """The row of a function; UsageError for what is not one."""
+    """The row of a function; UsageError if it is not a function."""
     if not callable(metric) or inspect.isclass(metric):
         of_class = f"the class {metric.__name__}" if inspect.isclass(metric) else None
         raise UsageError(
@@ -126,11 +126,11 @@ def _row(
 
 
 def _arrays(name: str, function: Callable[..., object]) -> int:
-    """How many arrays a function takes: 2 of real and fake, 1 of fake alone."""
+    """How many arrays a function takes: 2 (real and fake) or 1 (fake)."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        # A function of C that does not tell.
+        # A C function without a signature.
         return 2
     positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     needed = [one for one in positional if one.default is one.empty]
@@ -147,7 +147,7 @@ def _arrays(name: str, function: Callable[..., object]) -> int:
 
 
 def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estimate | Mapping[str, Estimate]]:
-    """The function with its arrays checked, and what it returns as an Estimate, or as several by name."""
+    """The function, with its arrays checked and its result converted to an Estimate, or to several by name."""
 
     guarded = _guarded(function)
 
@@ -170,7 +170,7 @@ def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estima
 
 
 def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
-    """The function with whatever it raises as a MetricError."""
+    """The function, with any error in it raised as a MetricError."""
 
     @functools.wraps(function)
     def compute(*arrays: object, **options: object) -> _Found:
@@ -181,8 +181,8 @@ def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
 
 
 def _of_numbers(found: Estimate) -> Estimate:
-    """The same with Python's numbers, which a result can hold; MetricError for values that are not numbers."""
-    # A single note, instead of a tuple with one, would be taken apart into letters.
+    """The Estimate with Python's numbers, which a result can hold; MetricError for values that are not numbers."""
+    # A note given as a text instead of a tuple would be split into letters.
     notes: object = found.notes
     notes = (notes,) if isinstance(notes, str) else found.notes
     try:
@@ -195,11 +195,11 @@ def _of_numbers(found: Estimate) -> Estimate:
             notes=tuple(map(str, notes)),
         )
     except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-        raise MetricError(f"The function returned an Estimate of other things than numbers: {error}") from error
+        raise MetricError(f"The function returned an Estimate with fields that are not numbers: {error}") from error
 
 
 def _estimate(found: object) -> Estimate:
-    """A number as an Estimate without an error bar; MetricError for what is not a finite number."""
+    """A number as an Estimate without an error bar; MetricError if it is not a finite number."""
     if isinstance(found, Estimate):
         return _of_numbers(found)
     if isinstance(found, Tensor) and found.numel() == 1:
@@ -210,6 +210,6 @@ def _estimate(found: object) -> Estimate:
         raise MetricError(f"The function returned {type(found).__name__}; expected a number or an Estimate.") from None
     if not math.isfinite(value):
         raise MetricError(
-            f"The function returned {value} for these sets; a metric that is undefined says why in a MetricError."
+            f"The function returned {value} for these sets; if it is undefined, raise a MetricError with the reason."
         )
-    return Estimate(value, None, None, "as the function gives it; it gives no standard error")
+    return Estimate(value, None, None, "the function's value; it gives no standard error")

@@ -10,7 +10,7 @@ from ganeval.spool import spooled
 
 
 def unit_rows(features: Tensor, metric: str) -> Tensor:
-    """Features [N, D] as unit rows, float32 or float64; MetricError for rows of zeros, and for too large ones."""
+    """Features [N, D] as unit rows, float32 or float64; MetricError for rows that are zero or too large."""
     parts = list(pieces(features.detach()))
     norms = (torch.linalg.vector_norm(workable(part), dim=1, keepdim=True, dtype=torch.float64) for part in parts)
     lengths = torch.cat(list(norms))

@@ -6,8 +6,8 @@ shrunk towards a multiple of the identity by Ledoit and Wolf's share, so that th
 It is a linear classifier, like the logistic regression that features are usually probed with, but has no iterations and
 no regularisation to choose.
 
-The effect of other training images is estimated by a jackknife over groups of them. Accuracy is discrete, and squared
-changes contain this noise: it is subtracted, so that the estimate does not depend on the size of the test set.
+The variance due to the training images is estimated by a jackknife over groups of them. Accuracy is discrete, which
+adds noise to the squared changes: it is subtracted, so that the estimate does not depend on the size of the test set.
 
 Sources: Fisher 1936; Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices".
 """
@@ -27,7 +27,7 @@ from ganeval.metrics.labels import Labels, Shares
 GROUPS = 10
 # Directions without variance get at least this share of the average variance, so that the covariance is invertible.
 LEAST_SHRINKAGE = 1e-6
-# Variances below this share of the total variance, that between classes included, are rounding.
+# Variances below this share of the total variance (between classes included) count as rounding errors.
 ROUNDING = 1e-12
 
 
@@ -96,7 +96,10 @@ class ClassSums:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The class of an image x is the largest of x W + b. weights: W, float64 [D, C]; offsets: b, float64 [C]."""
+    """The class of an image x is the position of the largest element of x W + b.
+
+    weights: W, float64 [D, C]. offsets: b, float64 [C].
+    """
 
     weights: Tensor
     offsets: Tensor
@@ -160,13 +163,13 @@ def cut(places: Labels, groups: int, *, seed: int) -> Labels:
     order = np.random.RandomState(seed).permutation(len(places))
     order = order[np.argsort(places[order], kind="stable")]
     group = np.empty(len(places), np.int64)
-    # Each class continues where the one before it ended; else the first groups would have all of the small classes.
+    # Each class continues where the last one ended; otherwise the first groups would hold all of the small classes.
     group[order] = np.arange(len(places)) % groups
     return group
 
 
 def training_changes(hits: NDArray[np.bool_], places: Labels) -> tuple[NDArray[np.float64], float]:
-    """Changes of a mean of shares without each group of training images [G], and its variance due to them.
+    """Changes [G] of a mean of shares when each group of training images is left out, and its variance due to them.
 
     hits: [G, N], the correct classifications without each group; places: the classes of the test images.
     """

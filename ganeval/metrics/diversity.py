@@ -1,8 +1,8 @@
 """Diversity: the mean distance between fakes, relative to that between reals.
 
 Both means are U-statistics: all pairs are used up to a number of images, and beyond that all pairs within blocks of a
-seeded permutation. This has the same expectation and costs little precision, as every image still takes part. The
-standard error is the delta method's on the variances of both (ustatistics.py).
+seeded permutation. This has the same expectation and costs little precision, as every image is still used. The standard
+error is the delta method's on the variances of both (ustatistics.py).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Images drawn from both sets, as numbers of rows that are copied a block at a time."""
+"""Images drawn from both sets, as row numbers; the rows are copied a block at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Some images of both sets, in an order of their own.
+    """Some images of both sets, in any order.
 
     real, fake: features [N, D] and [M, D]. numbers: int64 [n]; 0 to N - 1 are the reals, and the fakes follow. origin:
-    [D], relative to which rows are float32; None for the features as they are.
+    [D], subtracted from the rows, which are then float32; None for the features as they are.
     """
 
     real: Tensor
@@ -39,7 +39,7 @@ class Drawn:
         return len(self.numbers)
 
     def __getitem__(self, places: Numbers) -> "Drawn":
-        """Those at some places among them."""
+        """The images at these positions."""
         return replace(self, numbers=self.numbers[places])
 
     @property
@@ -53,12 +53,12 @@ class Drawn:
         return np.asarray(self.numbers >= len(self.real))
 
     def blocks(self) -> Iterator[Tensor]:
-        """Their rows, a bounded number at a time, on the reals' device."""
+        """The rows in blocks of bounded size, on the reals' device."""
         for part in slices(len(self), CHUNK):
             yield self._rows(self.numbers[part])
 
     def rows(self) -> Tensor:
-        """All rows [n, D]; not in memory if they are many."""
+        """All rows [n, D]; mapped from a file if there are many."""
         return spooled(self.blocks(), len(self))
 
     def _rows(self, numbers: Numbers) -> Tensor:

@@ -27,7 +27,7 @@ def edge(real: Tensor, fake: Tensor) -> Tensor:
         MetricError: The shapes or values are not those of image pairs, or the images are smaller than 3 x 3.
 
     References:
-        Sobel's filters as in scikit-image and OpenCV, there without the factor 1/8 (OpenCV) or with 1/4.
+        Sobel's filters; OpenCV uses them without the factor 1/8, scikit-image with 1/4.
 
     Examples:
         >>> import torch
@@ -47,7 +47,7 @@ def edge(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _gradients(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Sobel's filters over 8 of images [..., H, W], at the inner pixels."""
+    """Sobel's filters, divided by 8, of images [..., H, W] at the inner pixels."""
     smooth_down = images[..., :-2, :] + 2 * images[..., 1:-1, :] + images[..., 2:, :]
     smooth_across = images[..., :-2] + 2 * images[..., 1:-1] + images[..., 2:]
     return (

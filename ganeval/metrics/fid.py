@@ -29,10 +29,10 @@ from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Negative values up to this size, relative to the traces, are rounding (covariances in float32 cause -3e-8).
+# Negative values up to this size, relative to the traces, are rounding errors (float32 covariances cause -3e-8).
 ROUNDING = 1e-6
 ASYMMETRY = 1e-6
-# Images per dimension from which the bias is small compared with the differences that people report.
+# With this many images per dimension, the bias is small compared with the differences that papers report.
 ENOUGH = 10
 
 
@@ -93,7 +93,7 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1]
             Gaussian, whose covariance is taken as it is.
 
     Returns:
-        FID in squared units of the features; 0 or more, lower is better. The standard error is None if both sides are
+        FID in squared units of the features; 0 or more, lower is better. The standard error is None if both sets are
         Gaussians without features. A note warns of fewer than 10 images per dimension.
 
     Raises:
@@ -191,7 +191,7 @@ class FrechetSide:
         return len(self.mean)
 
     def centred(self) -> Iterator[Tensor]:
-        """The features minus their mean, in pieces; in one piece where the covariance is made of them."""
+        """The features minus their mean, in pieces; in one piece if the covariance is represented by them."""
         if self.covariance.samples is not None:
             yield self.covariance.samples
         elif self.features is not None:
@@ -219,7 +219,7 @@ def _error_of_mean(values: Tensor) -> float:
 
 
 def _by_rank(real: FrechetSide, fake: FrechetSide) -> tuple[FrechetSide, FrechetSide]:
-    """The side with fewer samples first, as it determines the size of the decomposition."""
+    """The set with fewer samples first, as it determines the size of the decomposition."""
     if real.dimensions != fake.dimensions:
         raise MetricError(
             f"Real features have {real.dimensions} dimensions and fake ones {fake.dimensions}; "
@@ -229,7 +229,7 @@ def _by_rank(real: FrechetSide, fake: FrechetSide) -> tuple[FrechetSide, Frechet
 
 
 def _influence(side: FrechetSide, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor | None:
-    """The first-order effect of each image of one side on FID, up to a constant; gap: its mean minus the other's."""
+    """The first-order effect of each image of one set on FID, up to a constant; gap: its mean minus the other's."""
     if side.features is None:
         return None
     return torch.cat([2 * (part @ gap) + part.square().sum(1) - forms(part) for part in side.centred()])

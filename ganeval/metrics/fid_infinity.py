@@ -1,7 +1,7 @@
 """FID-infinity: FID extrapolated to infinitely many fakes.
 
-The subsets are prefixes of one seeded permutation of the fakes, so their moments accumulate. A subset smaller than the
-number of dimensions takes a decomposition of its own, smaller size.
+The subsets are prefixes of one seeded permutation of the fakes, so their moments can be accumulated. For a subset with
+fewer images than dimensions, the decomposition has only the size of the subset.
 
 The standard error has two parts. The first is the delta method's: the intercept is a linear combination sum_i c_i
 FID_i, so a fake has the weight sum of c_i / N_i over the subsets that contain it, and a real has the weight 1 / N;
@@ -25,7 +25,7 @@ from ganeval.metrics.moments import Gaussian, Moments, check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
 POINTS, LARGEST_FIRST = 15, 5000
-# Fewest fakes: fewer have less than three distinct sizes, and a line needs three to have a scatter.
+# Minimum number of fakes: fewer give fewer than three distinct sizes, and two points have no scatter about a line.
 FEWEST = 4
 
 
@@ -104,7 +104,7 @@ def _sizes(count: int) -> NDArray[np.int64]:
 
 
 def _values(reals: FrechetSide, fakes: Tensor, order: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
-    """FID of the first fakes in an order, for each of the sizes; what one adds to the size before is copied alone."""
+    """FID of the first fakes in an order, for each of the sizes; only the rows that a size adds are copied."""
     values = []
     moments: Moments | None = None
     for size in sizes.tolist():
@@ -121,7 +121,7 @@ def _values(reals: FrechetSide, fakes: Tensor, order: Tensor, sizes: NDArray[np.
 
 
 def _means(influences: Tensor, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Means of the first influences, centred at the mean of all, for each of the sizes."""
+    """Means of the first influences, relative to the mean of all, for each of the sizes."""
     sums = (influences - influences.mean()).cumsum(0)[torch.from_numpy(sizes - 1).to(influences.device)]
     return np.asarray(sums.cpu().numpy() / sizes)
 

@@ -39,7 +39,7 @@ def fkea(
 
     with r frequencies w ~ N(0, 1 / sigma^2). H is Shannon's entropy, or Rényi's of order q. Time and memory are
     proportional to the number of images. `vendi` with ``sigma`` is the score without the approximation, and `rke` that
-    of order 2. Reals serve for the bandwidth alone. `common_modes` shows what is counted.
+    of order 2. Reals are used only for the bandwidth. `common_modes` returns the modes that are counted.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -47,13 +47,13 @@ def fkea(
         order: Order q of the entropy, above 0; 1 is Shannon's, ``math.inf`` uses the largest eigenvalue alone.
         sigma: Bandwidth of the kernel, in units of the features. None takes half the root mean square distance between
             two reals.
-        features: Number r of random frequencies. The score is at most 2 r, and below that of the kernel by about a
-            share of the score divided by 2 r; the authors take 4000 for 50,000 images.
+        features: Number r of random frequencies. The score is at most 2 r, and relative to that of the kernel it is too
+            low by about the score / (2 r); the authors take 4000 for 50,000 images.
         seed: Seed of the frequencies, and of the groups of the jackknife where it is used.
 
     Returns:
         The score, from 1 to the number of fakes; higher is more diverse. ``details["sigma"]`` is the bandwidth that was
-        used. The error is for the frequencies that were drawn.
+        used. The standard error is for the frequencies that were drawn.
 
     Raises:
         MetricError: There are fewer than 2 fakes, ``order``, ``sigma`` or ``features`` is not above 0, all reals are
@@ -98,7 +98,7 @@ class CommonMode:
 
     Attributes:
         share: The eigenvalue, which is the share of the images that are in the mode.
-        images: int64 ``[K]``, the rows of the images that belong to it most, the clearest first.
+        images: int64 ``[K]``, row numbers of the images that belong to it most, the clearest first.
         loadings: float64 ``[K]``, how far each of them lies in the mode, from 0 to 1.
     """
 
@@ -117,24 +117,24 @@ def common_modes(
     features: int = 500,
     seed: int = 0,
 ) -> list[CommonMode]:
-    """The commonest modes of the fakes, with the images that show each: those that `fkea` counts.
+    """The most common modes of the fakes, which `fkea` counts, with the images that show each mode best.
 
-    A mode is an eigenvector of the matrix whose eigenvalues `fkea` takes the entropy of. An image shows it by the
-    component of its Fourier features along this vector. If all images are somewhat alike at this bandwidth, the first
-    mode is what they have in common, and its images are those in the middle of the set. Modes of equal share are
-    found in any mixture of their directions. For the modes of the reals, give them as fakes too.
+    A mode is an eigenvector of the matrix from whose eigenvalues `fkea` computes the entropy. An image belongs to it by
+    the component of its Fourier features along this vector. If all images are somewhat alike at this bandwidth, the
+    first mode is what they have in common, and its images are those in the middle of the set. Modes of equal share are
+    determined only up to a rotation. For the modes of the reals, pass the reals as fakes too.
 
     Args:
-        real: Features of the real images, ``[N, D]`` of any floating dtype; they serve for the bandwidth alone.
+        real: Features of the real images, ``[N, D]`` of any floating dtype; used only for the bandwidth.
         fake: Features of the generated images, ``[M, D]``.
-        modes: At most so many modes, the commonest first.
-        count: At most so many images of each.
+        modes: Maximum number of modes, the most common first.
+        count: Maximum number of images per mode.
         sigma: As in `fkea`.
         features: As in `fkea`.
         seed: As in `fkea`.
 
     Returns:
-        The modes, by decreasing share. All shares, also of modes that are not returned, have the sum 1.
+        The modes, by decreasing share. The shares of all modes, including those not returned, sum to 1.
 
     Raises:
         MetricError: As by `fkea`.
@@ -165,7 +165,7 @@ def common_modes(
 
 
 def _checked(real: Tensor, fake: Tensor, sigma: float | None, features: int) -> tuple[Tensor, Bandwidth]:
-    """The fakes, and the bandwidth; MetricError for sets and options that have none."""
+    """The fakes, and the bandwidth; MetricError if it cannot be determined, or an option is not allowed."""
     real, fake = check_pair(real, fake)
     if len(fake) < 2:
         raise MetricError("FKEA needs at least 2 fake images, found 1.")
@@ -175,7 +175,7 @@ def _checked(real: Tensor, fake: Tensor, sigma: float | None, features: int) -> 
 
 
 def _limited(value: float, features: int) -> tuple[str, ...]:
-    """A note where the score is near the largest that so many frequencies can give."""
+    """A note if the score is near the largest possible with this number of frequencies."""
     if value <= features / 5:
         return ()
     return (

@@ -1,12 +1,12 @@
-"""FLD, the feature likelihood divergence: how likely held-out reals are under a density made from the fakes.
+"""FLD, the feature likelihood divergence: how likely held-out reals are under a density estimated from the fakes.
 
-Scaled features wait in a temporary file where they are many. Squared distances are float32 and, where memory allows
+Scaled features are kept in a temporary file if there are many. Squared distances are float32 and, where memory allows
 (CACHE), computed once; the fit is in float32, likelihoods of the fitted density in float64.
 
 The standard error has three parts: the spread of the held-out reals, each under both densities, and the jackknife over
-the centres of either density, for the fitted variances. The training images also decide these variances, and that part
-is left out: to first order the fit makes it vanish. A jackknife errs upwards, in simulations with 24 dimensions by two
-thirds for 100 reals and 100 fakes, and by a quarter for 300 of each; the error of the gap was within a fifth.
+the centres of either density, for the fitted variances. The training images also determine these variances; this part
+is left out, as it vanishes to first order at the fit. A jackknife error is too large: in simulations with 24 dimensions
+by two thirds for 100 reals and 100 fakes, and by a quarter for 300 of each; the error of the gap was within a fifth.
 """
 
 import math
@@ -29,20 +29,20 @@ from ganeval.metrics.nearest import jackknifed
 from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# The authors' optimizer: learning rate of Adam, passes at most, images per step; the fit ends when the mean loss of the
-# last passes moved by less than STILL.
+# The authors' optimizer: learning rate of Adam, maximum number of passes, images per step; the fit ends when the mean
+# loss of the last passes has changed by less than STILL.
 RATE, PASSES, BATCH, LAST, STILL = 0.5, 50, 10_000, 5, 5e-4
-# Log-variances end here; they start at the nearest image, whose squared distance is raised by NEAREST.
+# The limit of log-variances, up and down; they start at the squared distance to the nearest image plus NEAREST.
 LARGEST, NEAREST = 40.0, 1e-3
-# While fitting, all images are also explained by a component at their mean, from this multiple of their distance to it.
+# The fit has one more component, at the mean of the images; their distances to it are multiplied by this.
 TOWARDS_MEAN = 0.9
-# Squared distances below this, per dimension, cannot be told from 0 by products in float32, and count as this.
+# Squared distances per dimension below this are rounding errors of float32 products, and are raised to it.
 SAME = 2.0**-22
-# Bytes of squared distances that are kept between passes; more are computed again.
+# Bytes of squared distances that are kept between passes; if there are more, they are computed again.
 CACHE = 1 << 30
-# Bytes of the columns whose mean and deviation are taken at a time.
+# Bytes of columns per block when means and standard deviations are computed.
 COLUMN_BYTES = 1 << 27
-# From here on the value says that fakes are copies, and how large it is depends on rounding.
+# At this value or above, fakes are copies, and the exact value depends on rounding.
 COPIES = 1000.0
 
 Blocks = Iterator[tuple[slice, Tensor]]
@@ -51,16 +51,16 @@ Blocks = Iterator[tuple[slice, Tensor]]
 def fld(
     real: Tensor, fake: Tensor, *, held_out: float = 0.5, centres: int = 10_000, seed: int = 0
 ) -> Mapping[str, Estimate]:
-    """FLD and its generalisation gap where only one set of reals is given: a random part of it is held out.
+    """FLD and its generalisation gap if only one set of reals is given: a random part of it is held out.
 
-    The values are those of ``fld_score``. They detect copies of training images only by images that the generator has
-    not seen: if it was trained on all of the reals, copies of the held-out ones make it look good.
+    The values are those of ``fld_score``. They detect copies of training images only if the generator has not seen the
+    held-out images: if it was trained on all of the reals, copies of the held-out ones improve its value.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
         fake: Features of the generated images, ``[M, D]``.
         held_out: Share of the reals that is held out, between 0 and 1.
-        centres: At most so many fakes are used, drawn at random; 10,000 as in the authors' code.
+        centres: Maximum number of fakes that are used, drawn at random; 10,000 as in the authors' code.
         seed: Seed of the held-out part, of the fakes used, and of the half of the training images for the baseline.
 
     Returns:
@@ -99,9 +99,9 @@ def fld_score(
     """FLD and its generalisation gap, from training images, held-out reals and fakes.
 
     The density of the fakes is a mixture of isotropic Gaussians, one centred at each fake, whose variances are fitted
-    so that the training images are likely. A fake that copies a training image gets a tiny variance, and is of no use
-    to held-out images. With L the mean negative log-likelihood per dimension, of features scaled by mean and standard
-    deviation of the held-out reals::
+    so that the training images are likely. A fake that copies a training image gets a tiny variance, and does not make
+    held-out images likely. With L the mean negative log-likelihood per dimension, of features scaled by mean and
+    standard deviation of the held-out reals::
 
         fld     = 100 (L(test; fakes) - L(test; half of train))
         fld_gap = 100 (L(train; fakes) - L(test; fakes))
@@ -113,14 +113,14 @@ def fld_score(
         train: Features of the images that the generator was trained on, ``[L, D]`` of any floating dtype.
         test: Features of other real images, ``[N, D]``.
         fake: Features of the generated images, ``[M, D]``.
-        centres: At most so many fakes are used, drawn at random; 10,000 as in the authors' code.
+        centres: Maximum number of fakes that are used, drawn at random; 10,000 as in the authors' code.
         seed: Seed of the fakes used, of the half of the training images, and of the order of training images.
 
     Returns:
-        Estimates by name. "fld": lower is better. It is about 0 for fakes as good as training images and as many as
-        half of these, less for more fakes, and thousands for copies. "fld_gap": 0 is best; below, fakes are nearer to
-        the training images than to held-out ones. The details of "fld" have L as "test" and "baseline", those of the
-        gap as "train" and "test", in nats per dimension.
+        Estimates by name. "fld": lower is better. It is about 0 for fakes as good as training images and half as many,
+        lower for more fakes, and thousands for copies. "fld_gap": 0 is best; below 0, fakes are nearer to the training
+        images than to held-out ones. The details of "fld" have L as "test" and "baseline", those of the gap as "train"
+        and "test", in nats per dimension.
 
     Raises:
         MetricError: There are fewer than 4 training images, or fewer than 2 held-out ones or fakes, all held-out images
@@ -129,7 +129,7 @@ def fld_score(
 
     References:
         Jiralerspong et al. 2023, "Feature Likelihood Divergence: Evaluating the Generalization of Generative Models
-        Using Samples"; the optimizer's settings are those of the authors' code. dgm-eval's ``fls`` is an older score of
+        Using Samples"; the optimizer's settings are those of the authors' code. dgm-eval's ``fls`` is an older score on
         another scale.
 
     Examples:
@@ -191,33 +191,30 @@ def _scores(train: Rows, test: Rows, fake: Rows, *, centres: int, seed: int) -> 
 
 
 def _some(rows: Rows, places: Tensor) -> Rows:
-    """Those at some places among them."""
+    """The rows at these positions."""
     return Rows(rows.features, chosen=places if rows.chosen is None else rows.chosen[places])
 
 
 def _columns(rows: Rows) -> Iterator[Tensor]:
     """All rows as float64, a bounded number of columns at a time.
 
-    Mean and deviation of a column are, bit for bit, those that it has in the whole.
+    The mean and standard deviation of a column are bit for bit those computed from all columns at once.
     """
     width, size = rows.features.shape[1], max(2, COLUMN_BYTES // (8 * len(rows)))
-    # None of many is alone: torch adds the numbers of a single column in another order.
+    # No block has a single column, unless there is only one: torch sums a single column in another order.
     for start, stop in pairwise([*range(0, max(width - 1, 1), size), width]):
         columns = rows.features[:, start:stop]
         yield (columns if rows.chosen is None else columns[rows.chosen]).double().contiguous()
 
 
 def _standardised(train: Rows, test: Rows, fake: Rows) -> tuple[Tensor, Tensor, Tensor]:
-    """float32 features by mean and standard deviation of the test set; without those that are constant there.
-
-    They are not in memory if they are many.
-    """
+    """float32 features standardised by the test set, without those constant in it; mapped from a file if many."""
     statistics = [
         (block.mean(0), block.std(0), torch.stack(torch.aminmax(block, dim=0)).abs().amax(0))
         for block in _columns(test)
     ]
     mean, spread, largest = map(torch.cat, zip(*statistics, strict=True))
-    # Up to rounding: the mean of equal values may be off by a few digits.
+    # Constant up to rounding: the mean of equal values may be off in the last digits.
     kept = spread > 1e-12 * largest
     if not kept.any():
         raise MetricError("All held-out images have the same features, so there is no scale; give different images.")
@@ -238,7 +235,7 @@ def _standardised(train: Rows, test: Rows, fake: Rows) -> tuple[Tensor, Tensor, 
 class _Losses:
     """Negative log-likelihoods per dimension of rows, float64 [N].
 
-    changes: float64 [M], the growth of their mean without each centre, up to a constant.
+    changes: float64 [M], the increase of their mean when each centre is left out, up to a constant.
     """
 
     losses: Tensor
@@ -246,7 +243,7 @@ class _Losses:
 
 
 class _FittedMixture:
-    """Isotropic Gaussians of equal weight at centres [M, D]; logs: float64 [M], of their variances."""
+    """Isotropic Gaussians of equal weight at centres [M, D]; logs: float64 [M], the logarithms of their variances."""
 
     def __init__(self, centres: Tensor) -> None:
         self.centres, (self.count, self.width) = Rows(centres), centres.shape
@@ -263,7 +260,7 @@ class _FittedMixture:
             torch.cat([(part - mean).square_().sum(1) for part in Rows(batch).parts()]).mul_(TOWARDS_MEAN**2)
             for batch in batches
         ]
-        # The log-variances, and that of the component at the mean, which is not limited.
+        # The log-variances; the last is that of the component at the mean, which is not limited.
         logs = torch.cat([self.logs, torch.zeros_like(self.logs[:1])])
         adam, history = _Adam(logs), list[float]()
         for _ in range(PASSES):
@@ -280,8 +277,8 @@ class _FittedMixture:
                 break
 
     def losses(self, rows: Tensor) -> _Losses:
-        """Of rows [N, D] under the fitted density."""
-        # Not as many small tensors, which would keep the memory of the large ones between them from being used again.
+        """The losses of rows [N, D] under the fitted density."""
+        # Preallocated: many small tensors between the large ones would prevent the reuse of their memory.
         losses, changes = self.logs.new_empty(len(rows)), torch.zeros_like(self.logs)
         scale, offset = self._terms(torch.float64)
         for place, block in self._squares(rows):
@@ -289,7 +286,7 @@ class _FittedMixture:
                 terms = block[part].double().mul_(scale).add_(offset)
                 top, total = terms.argmax(1, keepdim=True), terms.logsumexp(1)
                 losses[place.start + part.start : place.start + part.stop] = -total
-                # What is left of the density without each centre; without the largest term, summed anew.
+                # The density without each centre, relative to the whole; without the largest term it is summed anew.
                 terms.sub_(total[:, None])
                 largest = terms.gather(1, top)
                 rest = terms.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
@@ -299,12 +296,12 @@ class _FittedMixture:
         return _Losses((losses + constant) / self.width, changes / (len(rows) * self.width))
 
     def _terms(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """What squares are multiplied by, and what is added, for the logarithm of each component, [M] each."""
+        """The factor of squared distances and the summand that give the logarithm of each component, [M] each."""
         scale = (-0.5 * (-self.logs).exp()).to(dtype)
         return scale, (-self.width / 2 * self.logs - math.log(self.count)).to(dtype)
 
     def _step(self, blocks: Blocks, to_mean: Tensor, of_mean: Tensor) -> tuple[float, Tensor]:
-        """The mean loss per dimension of a batch, and its derivatives by all log-variances, of_mean as the last."""
+        """The mean loss per dimension of a batch, and its derivatives by all log-variances, that of `of_mean` last."""
         total, grown, count = 0.0, torch.zeros_like(self.logs), len(to_mean)
         scale, offset = self._terms(torch.float32)
         at_mean = -0.5 * to_mean * (-of_mean).exp() - self.width / 2 * of_mean
@@ -325,7 +322,7 @@ class _FittedMixture:
         return total / size, torch.cat([grown, slope]) / size
 
     def _kept(self, batches: list[Tensor]) -> list[Callable[[], Blocks]]:
-        """For each batch, a function that gives its squares; they are kept if they fit into the memory bound."""
+        """For each batch, a function that returns its squared distances; they are kept if they fit into CACHE."""
         if 4 * self.count * sum(map(len, batches)) > CACHE:
             return [lambda batch=batch: self._squares(batch) for batch in batches]  # type: ignore[misc]
         kept = [list(self._squares(batch)) for batch in batches]
@@ -343,7 +340,7 @@ class _FittedMixture:
         yield slice(start, len(rows)), torch.cat(block, 1)
 
     def _piece(self, size: int) -> int:
-        """How many rows of squares are within the memory bound."""
+        """How many rows of squared distances fit into a tile."""
         return max(1, tiling.TILE_BYTES // (size * self.count))
 
 
@@ -354,7 +351,7 @@ class _Adam:
         self.values, self.first, self.second, self.steps = values, torch.zeros_like(values), torch.zeros_like(values), 0
 
     def step(self, slopes: Tensor) -> None:
-        """Against the slopes."""
+        """Move the values against the slopes."""
         self.steps += 1
         self.first.lerp_(slopes, 0.1)
         self.second.lerp_(slopes.square(), 0.001)
@@ -365,7 +362,7 @@ class _Adam:
 def _estimate(
     value: float, reals: NDArray[np.float64], fakes: NDArray[np.float64], details: Mapping[str, float]
 ) -> Estimate:
-    """From the parts that reals and fakes have in the error, in nats per dimension."""
+    """The estimate, from the reals' and the fakes' parts of the error, in nats per dimension."""
     value, error = 100 * value, 100 * math.hypot(float(np.linalg.norm(reals)), float(np.linalg.norm(fakes)))
     copies = "Held-out reals are next to impossible under the fakes, which means that the fakes are copies."
     notes = (copies,) if abs(value) > COPIES else ()

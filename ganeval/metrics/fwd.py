@@ -1,7 +1,7 @@
 """FWD, the Fréchet wavelet distance: the mean Fréchet distance of the wavelet packets of two sets of images.
 
 Haar packets of level L are the Walsh-Hadamard transform of blocks of 2^L x 2^L pixels: a packet has one coefficient of
-every block and channel. Packets are computed in 2^L groups, so memory is a small part of that of the images.
+every block and channel. Packets are computed in 2^L groups, so this takes little memory compared with the images.
 
 The value is a mean of Fréchet distances of the same images, so the influence of an image on it is the mean of its
 influences on these (fid.py), and the standard error follows from the influences.
@@ -34,16 +34,16 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
         FWD = mean_p |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
     A packet p is a band of frequencies in both directions: at level 4, one of 256, and its coefficients at every place
-    and in every channel are the features. There is no network, so nothing is learned from a data set that the images
-    could be unlike. All bands count equally, so FWD notices what networks ignore (noise, grids, a lack of detail), and
-    it does not notice what an image shows.
+    and in every channel are the features. There is no network, and hence no training set that the images could differ
+    from. All bands count equally, so FWD notices what networks ignore (noise, grids, a lack of detail), and it does not
+    notice what an image shows.
 
     Args:
         real: The real images, ``[N, 3 * S * S]`` of any floating dtype, on 0..1; channel by channel, as the extractor
             ``pixels`` gives them.
         fake: The generated images, ``[M, 3 * S * S]``.
-        level: Level of the packets, 4 as in the paper. Each level needs images that can be halved once more; where they
-            cannot, the highest possible level is used, which a note says.
+        level: Level of the packets, 4 as in the paper. Each level needs images that can be halved once more; otherwise
+            the highest possible level is used, and a note says so.
 
     Returns:
         FWD, 0 or more; lower is better. It is biased upwards, like FID, and depends on the size of the images.

@@ -2,7 +2,7 @@
 
 Unless a bandwidth is given, it is half the root mean square distance between two reals, sqrt(2 tr S) / 2 with S their
 covariance: it follows the scale of the features, is the same for all generators that are compared with these reals, and
-is computed from all of them. The reals are a sample, so the bandwidth has an error, which its users add to theirs.
+is computed from all of them. The reals are a sample, so the bandwidth has an error, which the metrics add to their own.
 """
 
 import math
@@ -24,11 +24,12 @@ from ganeval.uncertainty import shared_by_influence
 FACTOR = 0.5
 # The step of the numerical derivative by log sigma.
 STEP = 1e-3
-# Images of each set whose distances are looked at, and the distances in bandwidths below and above which all images are
-# as good as equal, and no two similar: 1 - k is then less than 1e-8, or k is 0, also for pairs a tenth as far apart.
+# Images of each set that are compared. If their distances, in bandwidths, are all below NEAREST, the images are
+# practically equal (1 - k is less than 1e-8); if all are above FARTHEST, no two are similar (k is 0, also for pairs a
+# tenth as far apart).
 SAMPLE_ROWS = 100
 NEAREST, FARTHEST = 1e-4, 85.0
-# Eigenvalues of kernel covariances, which have trace 1, and of their differences up to which they are rounding.
+# Eigenvalues of kernel covariances (of trace 1) and of their differences are rounding errors up to this size.
 ROUNDING = 1e-12
 
 
@@ -57,14 +58,14 @@ class Bandwidth:
 
 
 def bandwidth(real: Tensor, fake: Tensor, sigma: float | None, metric: str) -> Bandwidth:
-    """The given sigma, or that of the reals [N, D]; MetricError, with the metric's name, where it cannot be used."""
+    """The given sigma, or that of the reals [N, D]; MetricError, with the metric's name, if it cannot be used."""
     if sigma is not None:
         check_sigma(sigma, (real, fake), metric)
         return Bandwidth(sigma, None)
     centre = torch.stack([part.sum(0) for part in chunks(real)]).sum(0) / len(real)
     lengths = torch.cat([(part - centre).square().sum(1) for part in chunks(real)])
     trace = float(lengths.mean())
-    # Of equal rows only the rounding of their mean is left.
+    # If all rows are equal, only the rounding error of their mean is left.
     if len(real) < 2 or trace <= (100 * EPS) ** 2 * float(centre.square().sum()):
         raise MetricError(
             f"{metric} takes its bandwidth from the distances between reals, which are all equal; set its option sigma."
@@ -78,12 +79,12 @@ def bandwidth(real: Tensor, fake: Tensor, sigma: float | None, metric: str) -> B
 def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: float = NEAREST) -> None:
     """MetricError for a bandwidth that is not above 0, or far from all distances within and between the sets.
 
-    nearest: the distances, in bandwidths, up to which the metric cannot tell images apart.
+    nearest: the distances, in bandwidths, below which the metric cannot distinguish images.
     """
     if not 0 < sigma < math.inf:
         raise MetricError(f"The bandwidth sigma of {metric} must be above 0 and finite, found {sigma:g}.")
     some = torch.cat([side[:: -(-len(side) // SAMPLE_ROWS)].double() for side in sets])
-    # Relative to the largest, since squares of the smallest and the largest numbers are none.
+    # Relative to the largest, as squares of very small and very large numbers are out of range.
     scale = float((some - some[0]).abs().max())
     if scale == 0:
         return
@@ -94,7 +95,7 @@ def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: f
             f"The bandwidth sigma of {metric} is {sigma:g}, and the distance between two images about "
             f"{float(distances.square().mean().sqrt()) * scale:.3g}: "
             + ("no two images are similar" if least > FARTHEST else "all images are practically equal")
-            + " to float64, whatever they show. Set the option sigma to a number of the size of that distance."
+            + " in float64. Set the option sigma to about that distance."
         )
 
 
@@ -125,14 +126,14 @@ def _lengths(rows: Tensor) -> Tensor:
 
 
 def clearest(along: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The images that show a mode, of the components [N] of their unit features along its eigenvector.
+    """The images that show a mode best, by the components [N] of their unit features along its eigenvector.
 
     Returns:
         int64 [K], K <= count, the images that lie furthest along it, and float64 [K], the squares of their components.
     """
-    # An eigenvector has no sign; a mode has that of most of its weight.
+    # The sign of an eigenvector is arbitrary; that of most of its weight is taken.
     along = along * (1 if float(along.pow(3).sum()) >= 0 else -1)
-    # Rounded, so that equal images come in their own order.
+    # Rounded, so that equal images keep their order.
     order = along.round(decimals=9).argsort(descending=True, stable=True)[:count]
     order = order[along[order] > 0]
     return order, along[order].square()
@@ -143,7 +144,7 @@ def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tenso
 
     [cos, sin](x.w) / sqrt(count), w ~ N(0, 1 / sigma^2) (Rahimi and Recht 2007); the seed determines w.
     """
-    # CPU draws are the same whatever the device of the features.
+    # Drawn on the CPU, so that they do not depend on the device of the features.
     rng = torch.Generator().manual_seed(int(seed))
     drawn = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64, device="cpu")
     frequencies = drawn.to(rows.device) / sigma

@@ -1,8 +1,8 @@
 """Class-conditional accuracy by the extractor's own classifier.
 
-The classes of a classifier are not always those of the labels: their order may differ, or there is one more at the
-front. So the reals are checked first: for more than half of the classes, the reals must most often be assigned their
-own number.
+The classes of a classifier are not always those of the labels: their order may differ, or the classifier may have one
+more at the front. So the reals are checked first: for more than half of the classes, the reals must most often be
+assigned their own number.
 
 The classifier is fixed, and the error is binomial, class by class.
 """
@@ -46,9 +46,9 @@ def head_accuracy(
         class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
 
     Returns:
-        The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":
-        the same for reals. A note is given if the classifier misses more than half of the reals of a class: a low value
-        is then due to the classifier.
+        The accuracy, from 0 to 1; higher is better. ``details`` has the accuracy of each class as "class NAME", and
+        "reals": the accuracy on reals. A note is given if the classifier misses more than half of the reals of a class:
+        a low value is then due to the classifier.
 
     Raises:
         MetricError: The classifier's classes are not those of the labels; there are fewer than two classes, one set
@@ -82,13 +82,13 @@ def head_accuracy(
         "binomial, class by class, for a fixed classifier",
         {"reals": reals.mean, **classes.details(shares.values)},
         _notes(reals, classes),
-        # The reals have no part in the value.
+        # The value does not depend on the reals.
         shared=np.zeros(1),
     )
 
 
 def _notes(reals: Shares, classes: Classes) -> tuple[str, ...]:
-    """A note if the classifier misses more reals of a class than it knows: fakes of it cannot score well."""
+    """A note if the classifier misses most reals of a class, so that its fakes cannot score well."""
     missed = {name: share for name, share in classes.details(reals.values).items() if share < KNOWN}
     if not missed:
         return ()

@@ -8,7 +8,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 
 Channel = Literal["rgb", "y"]
-# The largest value of a pixel, on whose scale the metrics compute.
+# The largest value of a pixel: the metrics compute on 0..255.
 PEAK = 255.0
 # Weights of R, G and B in ITU-R BT.601 luma of studio range, 16 to 235, for values on 0..255.
 LUMA, LUMA_OFFSET = (65.481, 128.553, 24.966), 16.0
@@ -60,7 +60,7 @@ def _on_255(images: Tensor, side: str) -> Tensor:
 
 
 def seen(images: Tensor, *, channel: Channel, border: int) -> Tensor:
-    """The part of images [N, C, H, W] that a metric looks at: without a border of so many pixels, as RGB or luma."""
+    """The part of images [N, C, H, W] that a metric uses: without a border of `border` pixels, as RGB or luma."""
     height, width = images.shape[2:]
     if border < 0 or 2 * border >= min(height, width):
         raise MetricError(
@@ -77,5 +77,5 @@ def seen(images: Tensor, *, channel: Channel, border: int) -> Tensor:
 
 
 def means(values: Tensor) -> Tensor:
-    """The mean over each image [N, ...], which does not depend on how many images there are."""
+    """The mean over each image [N, ...], bit for bit independent of the number of images."""
     return torch.stack([image.flatten().mean() for image in values.contiguous()])

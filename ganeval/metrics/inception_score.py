@@ -45,7 +45,7 @@ def inception_score(
 
         IS = exp( mean_i KL( p(y | x_i) || p(y) ) )
 
-    Split i has the images from i N // s to (i + 1) N // s, so none is lost.
+    Split i has the images from i N // s to (i + 1) N // s, so every image is used.
 
     Args:
         logits: Class logits of the generated images, ``[N, classes]`` of any floating dtype.
@@ -57,7 +57,7 @@ def inception_score(
     Returns:
         The score, from 1 to the number of classes; higher is better. ``details["std"]`` is the standard deviation over
         splits that papers report, where it is defined; it is not the standard error of their mean. The score is biased
-        downwards if a split has fewer images than classes, which a note says.
+        downwards if a split has fewer images than classes; a note then says so.
 
     Raises:
         MetricError: There are fewer than 2 classes, ``splits`` is below 1, a split has fewer than 2 images, or the

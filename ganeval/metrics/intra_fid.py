@@ -1,7 +1,7 @@
 """Intra-class FID: the mean over classes of the FID between the reals and the fakes of a class.
 
-The FID of each class is that of fid.py, also for fewer images than dimensions. Classes are drawn independently of each
-other, so the variance of the mean is the sum of theirs over C^2, for the numbers of images per class at hand.
+The FID of each class is computed as in fid.py, also for fewer images than dimensions. Classes are drawn independently,
+so the variance of the mean is the sum of their variances over C^2, for the given numbers of images per class.
 """
 
 import math

@@ -34,9 +34,9 @@ def ken(
 
         KEN = S H(l / S) = sum_i l_i log(S / l_i),    l = positive eigenvalues of C_fake - eta C_real
 
-    in nats, for ``k(x, y) = exp(-|x - y|^2 / (2 sigma^2))``. It is 0 if the reals have every mode of the fakes
-    as often. It grows with the share of novel fakes and with their diversity. Whether novelty is good the score does
-    not say: unseen but fitting images and unrealistic ones both count. `novel_modes` finds the images.
+    in nats, for ``k(x, y) = exp(-|x - y|^2 / (2 sigma^2))``. It is 0 if every mode of the fakes is as common among the
+    reals. It grows with the share of novel fakes and with their diversity. The score does not say whether novelty is
+    good: new realistic images and unrealistic ones both raise it. `novel_modes` finds the images.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -45,13 +45,14 @@ def ken(
         sigma: Bandwidth of the kernel, in units of the features. None takes half the root mean square distance between
             two reals.
         features: Number r of random frequencies of the Fourier features. The kernel is exact where there are no more
-            than 2 r images in both sets together; beyond, the score is some percent lower, and nearer with more.
+            than 2 r images in both sets together; with more images the score is some percent lower, and closer for
+            larger r.
         seed: Seed of the frequencies.
 
     Returns:
         KEN, 0 or more; lower means fewer novel modes. It is biased upwards, like FID: compare only equal numbers of
-        images. ``details`` has "sigma", the "mass" S (the share of novel fakes), and "exact", which is 1 where the
-        kernel is.
+        images. ``details`` has "sigma", the "mass" S (the share of novel fakes), and "exact": 1 if the kernel is exact,
+        0 otherwise.
 
     Raises:
         MetricError: A set has fewer than 2 images, an option is not above 0, all reals are equal and ``sigma`` is None,
@@ -99,7 +100,7 @@ class NovelMode:
 
     Attributes:
         excess: By how much the mode's share of one set exceeds its share of the other (times eta).
-        images: int64 ``[K]``, the rows of the images that belong to it most, the clearest first.
+        images: int64 ``[K]``, row numbers of the images that belong to it most, the clearest first.
         loadings: float64 ``[K]``, how far each of them lies in the mode, from 0 to 1.
     """
 
@@ -119,15 +120,15 @@ def novel_modes(
     features: int = 500,
     seed: int = 0,
 ) -> list[NovelMode]:
-    """The modes of the fakes that the reals lack, with the images that show each: those that `ken` counts.
+    """The modes of the fakes that the reals lack, which `ken` counts, with the images that show each mode best.
 
     Exchange the sets for the modes of the reals that the fakes lack.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
         fake: Features of the generated images, ``[M, D]``.
-        modes: At most so many modes, the most common first.
-        count: At most so many images of each.
+        modes: Maximum number of modes, the most common first.
+        count: Maximum number of images per mode.
         eta: As in `ken`.
         sigma: As in `ken`.
         features: As in `ken`.
@@ -189,7 +190,7 @@ class KernelDifference:
 def _difference(
     real: Tensor, fake: Tensor, *, eta: float, sigma: float | None, features: int, seed: int
 ) -> tuple[KernelDifference, Bandwidth]:
-    """The kernel features of both sets, and the bandwidth; MetricError for sets and options that have none."""
+    """The kernel features of both sets, and the bandwidth; MetricError for sets and options that do not allow them."""
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"KEN needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")

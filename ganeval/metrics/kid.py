@@ -1,8 +1,8 @@
 """Kernel inception distance: an unbiased estimate of the squared maximum mean discrepancy of two sets of features.
 
 The standard error is that of this estimator: the variance by Hoeffding's decomposition, each part estimated without
-bias (ustatistics.py). The part due to single images vanishes if both distributions are equal, and the degenerate part
-is left, so the error is valid in both cases and for unequal sizes. With a hundred images and heavy tails a few images
+bias (ustatistics.py). If both distributions are equal, the part due to single images vanishes and the degenerate part
+remains, so the error is valid in both cases and for unequal sizes. With a hundred images and heavy tails a few images
 dominate both value and error: in simulations of clearly different sets, intervals covered KID 80% of the time.
 
 If features have a large common part (all near 100, say), the kernel is almost constant and float32 products lose the
@@ -105,7 +105,7 @@ def _kernel(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _prepared(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Kernel]:
-    """Both sets in the form that the kernel takes, and the kernel."""
+    """Both sets in the form that the kernel needs, and the kernel."""
     if not outgrown(real, fake):
         return real, fake, _kernel
     middle = (real.double().mean(0) + fake.double().mean(0)) / 2
@@ -149,7 +149,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
     return _estimate(
         float(values.mean()),
         parts,
-        # A single subset has the noise of sets of its size.
+        # With a single subset, the noise is that of sets of its size.
         len(real) if several else size,
         len(fake) if several else size,
         drawing=float(values.var()) / len(values) if several else 0.0,

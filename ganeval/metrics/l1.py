@@ -9,7 +9,7 @@ from ganeval.metrics.image_pairs import PEAK, check_pairs, means
 def l1(real: Tensor, fake: Tensor) -> Tensor:
     """Mean absolute difference of each pair, over all pixels and channels, on 0..1.
 
-    Of images with levels from 0 to 255::
+    For images with levels from 0 to 255::
 
         l1 = mean |real - fake| / 255
 
@@ -18,8 +18,8 @@ def l1(real: Tensor, fake: Tensor) -> Tensor:
         fake: The image that belongs to each, of the same shape.
 
     Returns:
-        float64 ``[N]`` from 0 to 1, lower is better. Times 255 it is in levels of uint8; times 2 it is the loss of
-        networks whose images are on -1..1, such as pix2pix.
+        float64 ``[N]`` from 0 to 1, lower is better. Multiplied by 255 it is in levels of uint8; multiplied by 2 it is
+        the loss of networks whose images are on -1..1, such as pix2pix.
 
     Raises:
         MetricError: The shapes or values are not those of image pairs.

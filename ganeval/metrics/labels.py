@@ -20,8 +20,8 @@ Labels = NDArray[np.int64]
 class Classes:
     """The classes of two labelled sets, the same ones in both.
 
-    names: int64 [C], class numbers, ascending. real, fake: int64 [N] and [M], for each image the place of its class in
-    `names`. words: names of classes that are not called by their number.
+    names: int64 [C], class numbers, ascending. real, fake: int64 [N] and [M], for each image the index of its class in
+    `names`. words: names of classes that have one, by number.
     """
 
     names: Labels
@@ -75,7 +75,7 @@ def common_classes(
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The share of hits by class. values: float64 [C]. counts: int64 [C], images."""
+    """The share of hits in each class. values: float64 [C]. counts: int64 [C], images."""
 
     values: NDArray[np.float64]
     counts: Labels
@@ -100,7 +100,7 @@ class Shares:
     def error(self, *, learned: float = 0.0) -> float:
         """The standard error of that mean. learned: the part of its variance due to the training set.
 
-        It is at least the change of the mean by one miss: all hits may be chance.
+        It is at least the change of the mean by one miss, as it may be by chance that all are hits.
         """
         return share_error(math.sqrt(self.variance + learned), int(self.counts.sum()))
 

@@ -9,7 +9,7 @@ from ganeval.metrics import METRICS, PAIR_METRICS, Metric, PairMetric
 from ganeval.metrics.base import Row
 from ganeval.registry import Registry
 
-# In place of names: every metric.
+# In place of names, selects every metric.
 ALL = "all"
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -63,7 +63,7 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
     if name in table and inspect.unwrap(table[name].compute) is compute:
         return name, table[name]
     if compute is one:
-        # Some functions of ours have another name than their metric, or give several.
+        # Some of ganeval's functions have another name than their metric, or compute several.
         names = [known for known, row in table.usable().items() if inspect.unwrap(row.compute) is compute]
         if len(names) > 1:
             raise UsageError(f"{name}() gives several metrics: write one or more of {names} in place of the function.")
@@ -84,7 +84,7 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
 
 
 def _check_for_evaluations(name: str, table: Registry[AnyRow], other: Registry[Any]) -> None:
-    """UsageError for a function of ours that is for direct calls, while the table has another one of its metrics."""
+    """UsageError for a function of ganeval that is for direct calls, if the table has metrics of its name."""
     members = [known for known, row in table.usable().items() if name in (known, row.family)]
     if members:
         raise UsageError(f"{name}() is for direct calls: write one or more of {members} in its place.")
@@ -96,7 +96,7 @@ def _check_for_evaluations(name: str, table: Registry[AnyRow], other: Registry[A
 def _hint(name: str, table: Registry[AnyRow]) -> str:
     """A suggestion for an unknown name of a metric."""
     if name == ALL:
-        return f"'{ALL}' stands alone, without other names."
+        return f"'{ALL}' cannot be combined with other names."
     if table is not PAIR_METRICS and name in PAIR_METRICS:
         return "it is a metric of pairs of images: ganeval pairs REAL FAKE (ganeval.evaluate_pairs)."
     if table is not METRICS and name in METRICS:

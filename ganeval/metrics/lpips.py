@@ -1,4 +1,4 @@
-"""LPIPS of image pairs: the distance of weighted features of a network."""
+"""LPIPS of image pairs: a weighted distance between the features of a network."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -38,15 +38,16 @@ class LpipsNetwork(Protocol):
 def lpips(real: Tensor, fake: Tensor, *, network: str | LpipsNetwork = "alex") -> Tensor:
     """Learned perceptual image patch similarity of each pair: a distance of features.
 
-    With f the features of layer l at a place, divided by their length, and w the weights of its channels::
+    With f the features of layer l at a position, divided by their length, and w the weights of its channels::
 
         LPIPS = sum over l of the mean over places of sum_c w_c (f_c(real) - f_c(fake))^2
 
     Args:
         real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.
         fake: The image that belongs to each, of the same shape.
-        network: What `ganeval.extractors.open_lpips` opens. For `ganeval.evaluate_pairs` it may be the text that this
-            takes: "alex", "vgg" or "squeeze", and after a colon a file with the weights of the trunk, or "untrained".
+        network: A network opened by `ganeval.extractors.open_lpips`. For `ganeval.evaluate_pairs` it may be the text
+            that this function takes: "alex", "vgg" or "squeeze", and after a colon a file with the weights of the
+            trunk, or "untrained".
 
     Returns:
         float64 ``[N]``, 0 or more, lower is better; 0 for equal images.

@@ -1,4 +1,4 @@
-"""Diversity by LPIPS: how far apart two fakes are, as a network sees them."""
+"""Diversity by LPIPS: how far apart two fakes are in the features of a network."""
 
 import math
 
@@ -23,15 +23,16 @@ def lpips_diversity(
 ) -> Estimate:
     """Mean LPIPS between pairs of fakes.
 
-    Reals are not used: the same value of reals says what to expect. StarGAN v2 reports the mean over source images of
-    all 45 pairs of the ten outputs for each; that is this function's value for each group of ten with ``pairs=45``, and
-    the mean of these. Values at different image sizes or of different networks are not comparable.
+    Reals are not used: compute the same value for reals to know what to expect. StarGAN v2 reports the mean over source
+    images of all 45 pairs of the ten outputs for each; that is this function's value for each group of ten with
+    ``pairs=45``, and the mean of these. Values at different image sizes or of different networks are not comparable.
 
     Args:
         fake: Pixels of the generated images on 0..1, ``[N, 3 * S * S]``, channel by channel, of any floating dtype.
-        network: What `ganeval.extractors.open_lpips` opens. For `ganeval.evaluate` it may be the text that this takes:
-            "alex", "vgg" or "squeeze", and after a colon a file with the weights of the trunk, or "untrained".
-        pairs: Approximate number of pairs; all of them where there are no more.
+        network: A network opened by `ganeval.extractors.open_lpips`. For `ganeval.evaluate` it may be the text that
+            this function takes: "alex", "vgg" or "squeeze", and after a colon a file with the weights of the trunk, or
+            "untrained".
+        pairs: Approximate number of pairs; all pairs if there are not more.
         seed: Seed of the order that pairs images.
 
     Returns:
@@ -56,7 +57,7 @@ def lpips_diversity(
     check_options(lpips_diversity, locals())
     fake = check_features(fake)
     if len(fake) < FEWEST:
-        raise MetricError(f"LPIPS between fakes needs at least {FEWEST} of them, found {len(fake)}.")
+        raise MetricError(f"LPIPS between fakes needs at least {FEWEST} fake images, found {len(fake)}.")
     if pairs < 1:
         raise MetricError(f"LPIPS between fakes needs at least 1 pair, found {pairs}.")
     size = square_size(fake, of="LPIPS")

@@ -1,8 +1,8 @@
 """C_T: are fakes closer to the training images than held-out reals are?
 
-The standard error is the jackknife over held-out reals and fakes, for the training images and cells at hand. Other
-training images would give other cells; far from 0 this moves C_T as much as all else: in simulations the error was
-right up to 2, a fifth too small at 8, and half the true one at 15. A note says so.
+The standard error is the jackknife over held-out reals and fakes, for the given training images and cells. Other
+training images would give other cells; far from 0 this moves C_T as much as everything else: in simulations the error
+was right up to a C_T of 2, a fifth too small at 8, and half the true one at 15. A note warns of this.
 """
 
 import math
@@ -27,17 +27,17 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # A cell counts if it has more fakes than this.
 FEWEST = 20
-# From here on, the choice of cells moves C_T by about its error and more.
+# At this distance from 0 or more, the choice of cells moves C_T by its error or more.
 FAR = 5
 
 
 def memorization(
     real: Tensor, fake: Tensor, *, held_out: float = 0.5, components: int = 64, cells: int = 3, seed: int = 0
 ) -> Estimate:
-    """C_T data-copying statistic where only one set of reals is given: a random part of it serves as the held-out set.
+    """C_T data-copying statistic if only one set of reals is given: a random part of it serves as the held-out set.
 
     The statistic is that of ``memorization_score``. It detects copies of the reals; if the generator was trained on all
-    of them, the held-out ones too were seen in training, and copying is underestimated.
+    of them, it has also seen the held-out ones, and copying is underestimated.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -48,7 +48,7 @@ def memorization(
         seed: Seed of the held-out part, the components and k-means.
 
     Returns:
-        C_T; 0 is best, below 0 means copies, above 0 fakes that are further away than reals are.
+        C_T; 0 is best. Below 0, fakes are closer to the training images than reals are (copies); above 0, further away.
 
     Raises:
         MetricError: ``held_out`` leaves a part empty, or as for ``memorization_score``.
@@ -175,7 +175,7 @@ class _Side:
             yield block
 
     def rows(self) -> FloatArray:
-        """All rows, of which a file holds what is much."""
+        """All rows; mapped from a file if there are many."""
         return np.asarray(spooled(self.blocks(), len(self.features)).numpy(), np.float64)
 
 
@@ -215,13 +215,13 @@ def _score(compared: list[_Cell]) -> float:
 
 
 def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[FloatArray, FloatArray]:
-    """The change of C_T without each held-out real, and without each fake; 0 for those in cells left out."""
+    """The change of C_T when each held-out real, and each fake, is left out; 0 for those in cells that do not count."""
     score, weight = _score(compared), sum(len(cell.of_tests) for cell in compared)
     of_tests, of_fakes = np.zeros(tests), [np.zeros(fakes - sum(len(cell.of_fakes) for cell in compared))]
     for cell in compared:
         n, m = len(cell.of_tests), len(cell.of_fakes)
         total, others = cell.of_fakes.sum(), score * weight - n * cell.z
-        # Without its last real, a cell is gone.
+        # Without its last real, a cell does not count.
         without_test = (n - 1) * _z(total - cell.of_tests, n - 1, m) if n > 1 else np.zeros(1)
         if weight > 1:
             of_tests[cell.tests] = (others + without_test) / (weight - 1) - score
@@ -241,7 +241,7 @@ def _projected(sides: Sequence[_Side], components: int, seed: int) -> list[Float
             f"{components} principal components need at least as many training images, found {len(train)}; choose "
             f"{len(train)} components or fewer, or give more images."
         )
-    # The copy is centred where it is.
+    # The copy is centred in place.
     analysis = PCA(n_components=components, random_state=seed, copy=False).fit(sides[0].rows())
     return [np.concatenate([analysis.transform(block.numpy()) for block in side.blocks()]) for side in sides]
 

@@ -35,18 +35,18 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
 
         MiFID = FID / m,    m = mean over fakes of min over reals of 1 - |cos(fake, real)|,
 
-    where m counts as 1 unless it is below the threshold. The minimum is over the reals, for each fake: the opposite
-    would ask whether every real has been copied, which copying a few of them does not change.
+    where m counts as 1 unless it is below the threshold. The minimum is over the reals, for each fake: the reverse
+    would measure whether every real has been copied, and hardly change if only a few are.
 
     Only directions are compared: a fake that is a multiple of a real is as close to it as a copy. This is uninformative
-    where directions are: one dimension, constant images in pixel space, or features whose common part is much larger
-    than their differences. If some fakes are multiples of a real and not copies, a note says how many.
+    if directions are: in one dimension, for constant images in pixel space, or for features whose common part is much
+    larger than their differences. If some fakes are multiples of a real and not copies, a note says how many.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype; the generator's training images.
         fake: Features of the generated images, ``[M, D]``.
         ddof: Covariances of FID are over n - ddof: 1 as in nearly all published code, 0 as in StyleGAN's.
-        threshold: Mean distances from here on count as no memorization; 0.1 as in the paper.
+        threshold: Mean distances of at least this count as no memorization; 0.1 as in the paper.
 
     Returns:
         MiFID; 0 or more, lower is better. ``details`` has "fid" and "distance" (m).
@@ -111,13 +111,13 @@ class _Nearest:
     indices: Tensor
 
     def losses(self, count: int) -> Tensor:
-        """The growth of the mean minimum without each of the reals, [N]."""
+        """The growth of the mean minimum when each real is left out, [N]."""
         growth = (self.distances[:, 1] - self.distances[:, 0]) / len(self.distances)
         return growth.new_zeros(count).index_add_(0, self.indices[:, 0], growth)
 
 
 def _nearest(fakes: Tensor, reals: Tensor) -> _Nearest:
-    """By 1 - |cos| of unit rows; candidates from products, distances from differences, so that 0 is exact."""
+    """Nearest by 1 - |cos| of unit rows: candidates from products, distances from differences, so that 0 is exact."""
     distances, indices = [], []
     for part in torch.split(fakes, BLOCK_ROWS):
         near = _candidates(part, reals)

@@ -4,7 +4,7 @@ In one dimension optimal transport pairs the sorted values, so nothing is assume
 
 The standard error is the delta method's for the directions used: the influence of an image is the mean over directions
 of the Kantorovich potential at its projection, whose slope is twice the displacement to its partner (del Barrio and
-Loubes 2019, Manole et al. 2022). MIND is biased upwards; where it is nearly all bias (equal distributions) the standard
+Loubes 2019, Manole et al. 2022). MIND is biased upwards; if it is nearly all bias (equal distributions), the standard
 error is too large, by half, and never too small.
 """
 
@@ -21,7 +21,7 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Projections of each set in memory at a time.
 BLOCK = 1 << 22
-# Shorter directions are not normalised; random ones never are that short.
+# Shorter directions are not normalised; random ones are never that short.
 SHORTEST = 1e-12
 
 
@@ -37,10 +37,10 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. If the sizes differ, the larger set is cut down at random,
-            which a note says.
+        fake: Features of the generated images, ``[M, D]``. If the sizes differ, the larger set is randomly subsampled;
+            a note says so.
         projections: Number of random directions; 1000 as in the paper.
-        seed: Seed of the directions and of the cut; 2020 gives those of torch-fidelity.
+        seed: Seed of the directions and of the subsampling; 2020 gives those of torch-fidelity.
 
     Returns:
         MIND in squared units of the features; 0 or more, lower is better. The error is for the directions used;
@@ -69,7 +69,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
     if projections < 1:
         raise MetricError(f"MIND needs at least 1 projection, found {projections}; papers use 1000.")
     notes = _notes(len(real), len(fake))
-    # CPU draws are the same whatever the device of the features.
+    # Drawn on the CPU, so that they do not depend on the device of the features.
     rng = torch.Generator().manual_seed(int(seed))
     sides = [workable(_drawn(side, count, rng)) for side in (real, fake)]
     directions = torch.randn(projections, dimensions, generator=rng, dtype=torch.float32, device="cpu")
@@ -78,7 +78,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
     scale = 3 * dimensions
     value = scale * float(distances.mean())
     error = scale * math.sqrt(sum(float(influence.var()) for influence in influences) / count)
-    # Where the reals are cut down, which of them are used depends on the number of fakes.
+    # If the reals are subsampled, the number of fakes decides which of them are used.
     shared = shared_by_influence(scale * influences[0].cpu().numpy()) if len(real) == count else None
     other = scale * float(distances.std()) / math.sqrt(projections) if projections > 1 else None
     return Estimate(

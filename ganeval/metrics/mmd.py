@@ -57,7 +57,7 @@ class KernelSums:
 
     @property
     def biased(self) -> float:
-        """The estimate with means over all pairs, also of an image with itself, for which the kernel must be 0."""
+        """The estimate with means over all pairs, including an image with itself, for which the kernel must be 0."""
         n, m = self.reals.count, self.fakes.count
         return self.reals.mean * (n - 1) / n + self.fakes.mean * (m - 1) / m - 2 * self.both.mean
 
@@ -83,7 +83,7 @@ class KernelSums:
         if min(n, m) < FEWEST:
             return None
         one_real, one_fake = self.reals.means - self.both.rows / m, self.fakes.means - self.both.columns / n
-        # The spread of row means contains noise of the degenerate rest, which is subtracted.
+        # The variance of row means contains noise of the degenerate part, which is subtracted.
         return Parts(
             real=float(one_real.var()) - self.reals.rest / (n - 2) - self.both.rest / m,
             fake=float(one_fake.var()) - self.fakes.rest / (m - 2) - self.both.rest / n,

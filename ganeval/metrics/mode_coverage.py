@@ -1,11 +1,12 @@
-"""Mode coverage and class balance by a classifier's classes, and modes covered of a mixture with known centres.
+"""Mode coverage and class balance by a classifier's classes, and the covered modes of a mixture with known centres.
 
-The error of the coverage is a jackknife's: leaving out a fake loses a mode that has exactly `least`. To second order,
-modes with one fake more subtract half as many. It is for these modes and this many fakes; within a quarter of the truth
-for least = 1 in simulations, and too large by up to a half for more. If no mode has so few it is 0, although a class
-that was not drawn among few fakes may be drawn the next time: so it is at least that of binomial counts with one fake
-more, spread evenly over the modes and all else; where nearly all modes are covered, twice the truth in simulations. The
-error of the balance is the bootstrap of shares.py.
+The error of the coverage is from a jackknife: leaving out a fake loses its mode if this has exactly `least` fakes. The
+second-order term subtracts half as much for modes with one fake more. The error is for these modes and this number of
+fakes. In simulations it was within a quarter of the truth for least = 1, and up to a half too large for more. The
+jackknife error is 0 if no mode has so few fakes, although a class missing from few fakes may be drawn the next time. So
+the error is at least that of binomial counts with one fake more, spread evenly over the modes and all else; in
+simulations this was twice the truth where nearly all modes are covered. The error of the balance is the bootstrap of
+shares.py.
 """
 
 import math

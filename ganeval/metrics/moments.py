@@ -86,7 +86,7 @@ class Moments:
         return Moments(self.count, self.mean.to(device), self.scatter.to(device))
 
     def merge(self, other: "Moments") -> "Moments":
-        """The moments of the rows of both.
+        """The moments of the rows of both together.
 
         Args:
             other: Moments of other rows of the same dimensions.
@@ -110,7 +110,7 @@ class Moments:
 
         Args:
             ddof: 1 for the unbiased covariance, 0 for that over n.
-            features: The rows that these are the moments of, to be carried along.
+            features: The rows that these are the moments of, to be kept in the Gaussian.
 
         Returns:
             The Gaussian.

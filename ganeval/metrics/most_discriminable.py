@@ -1,4 +1,4 @@
-"""The most discriminable images: reals and fakes that a classifier tells apart with the highest confidence."""
+"""The most discriminable images: reals and fakes that a classifier distinguishes with the highest confidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class MostDiscriminable:
 def most_discriminable(
     real: Tensor, fake: Tensor, *, count: int = 16, classifier: str = "logistic", folds: int = 5, seed: int = 0
 ) -> MostDiscriminable:
-    """The reals and fakes that a classifier, not trained on them, tells apart with the highest confidence.
+    """The reals and fakes that a classifier, not trained on them, distinguishes with the highest confidence.
 
     Each image is scored by a classifier trained on the other folds, with equally many reals and fakes (plain
     cross-validation, as nothing is tested here).
@@ -49,7 +49,7 @@ def most_discriminable(
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
         fake: Features of the generated images, ``[M, D]``.
-        count: Number of images of each set; all of a set that has fewer.
+        count: Number of images of each set; all images of a set that has fewer.
         classifier: "logistic", "knn" or "mlp", those of the two-sample tests.
         folds: Folds of the cross-validation; 5 as is usual.
         seed: Seed of the folds and of the classifier.
@@ -90,7 +90,7 @@ def most_discriminable(
 def _held_out(
     real: Tensor, fake: Tensor, factory: ClassifierFactory, folds: int, seed: int
 ) -> list[NDArray[np.float64]]:
-    """Scores of all reals and all fakes, each from the fold that it was left out of."""
+    """Scores of all reals and all fakes, each by the classifier of the fold that it was left out of."""
     rng = np.random.RandomState(seed)
     sides = (real, fake)
     fold_of = [rng.permutation(len(side)) % folds for side in sides]

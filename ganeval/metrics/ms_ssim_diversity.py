@@ -34,25 +34,25 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
 
         value = mean MS-SSIM of pairs of fakes / mean MS-SSIM of pairs of reals
 
-    It has five scales, and its 11 x 11 window must fit into the smallest: from 176 pixels on. Smaller images use the
-    scales that fit (4 from 99 pixels, 3 from 44, 2 from 22, 1 from 11), with their weights scaled to the sum of all
-    five. Values at different image sizes or numbers of scales are not comparable.
+    It has five scales, and its 11 x 11 window must fit into the smallest: images need at least 176 pixels. Smaller
+    images use the scales that fit (4 from 99 pixels, 3 from 44, 2 from 22, 1 from 11), with their weights scaled to the
+    sum of all five. Values at different image sizes or numbers of scales are not comparable.
 
     Args:
         real: Pixels of the real images on 0..1, ``[N, 3 * S * S]``, channel by channel, of any floating dtype.
         fake: Pixels of the generated images, ``[M, 3 * S * S]``.
-        pairs: Approximate number of pairs in each set, as far as there are that many; 1000 determine the mean to about
-            1%.
+        pairs: Approximate number of pairs in each set, or all pairs if there are fewer; 1000 determine the mean to
+            about 1%.
         seed: Seed of the order that pairs images.
 
     Returns:
-        The ratio, 0 or more; 1 is best. Above 1, fakes are more alike than reals (a collapsed generator); below 1,
-        less. ``details`` has both means, "real" and "fake", and the numbers of "scales" and "pixels" (S).
+        The ratio, 0 or more; 1 is best. Above 1, fakes are more alike than reals (a collapsed generator); below 1, less
+        alike. ``details`` has both means, "real" and "fake", and the numbers of "scales" and "pixels" (S).
 
     Raises:
         MetricError: The images are not square with three channels, are smaller than 11 x 11, or have values outside
-            0..1; a set has fewer than 4; paired reals have a similarity of 0; ``pairs`` is below 1; or torchmetrics is
-            missing.
+            0..1; a set has fewer than 4 images; all paired reals have a similarity of 0; ``pairs`` is below 1; or
+            torchmetrics is missing.
 
     References:
         Odena, Olah and Shlens 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs"; Wang, Simoncelli and
@@ -97,7 +97,7 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
 
 
 def _of_pairs(side: Tensor, size: int, weights: Sequence[float], first: Order, second: Order) -> NDArray[np.float64]:
-    """MS-SSIM of images [N, 3 * size * size] at `first` with those at `second`."""
+    """MS-SSIM between the images [N, 3 * size * size] at `first` and those at `second`."""
     similarity = _torchmetrics()
     betas = tuple(weight * (sum(WEIGHTS) / sum(weights)) for weight in weights)
     batch = max(1, BATCH // side.shape[1])
@@ -107,7 +107,7 @@ def _of_pairs(side: Tensor, size: int, weights: Sequence[float], first: Order, s
             side[torch.from_numpy(order[start : start + batch]).to(side.device)].float().reshape(-1, 3, size, size)
             for order in (first, second)
         ]
-        # Of equal channels one is enough: the mean over channels is the same.
+        # If the channels are equal, one is enough: the mean over channels is the same.
         if all(bool((images == images[:, :1]).all()) for images in pair):
             pair = [images[:, :1] for images in pair]
         with full_precision(), torch.autocast(side.device.type, enabled=False):

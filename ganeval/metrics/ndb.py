@@ -1,8 +1,8 @@
-"""NDB and JSD: the reals are cut into bins by k-means, and the proportions of fakes and reals in the bins are compared.
+"""NDB and JSD: k-means divides the reals into bins, and the proportions of fakes and reals in the bins are compared.
 
-Standard errors are those of shares.py, for the bins and the numbers of images at hand, bias included. This is what
-generators compared on one reference need. Other reals would give other bins: over new reals, values varied by 0.7 times
-as much (equal distributions: k-means evens out the reals' own noise) to 1.4 times.
+Standard errors are those of shares.py, for the given bins and numbers of images, bias included, as is right for
+comparing generators on the same reals. Other reals would give other bins: over new reals, values varied by 0.7 times
+(equal distributions: k-means evens out the reals' own noise) to 1.4 times as much.
 """
 
 import math
@@ -24,7 +24,7 @@ from ganeval.metrics.shares import CountArray, Statistic, different_share, jense
 from ganeval.uncertainty import Estimate, normal_interval
 
 BINS = 100
-# Images per bin below which a z-test of counts means little.
+# With fewer images per bin, a z-test of counts means little.
 LEAST = 10
 
 
@@ -33,7 +33,7 @@ def ndb(
 ) -> Mapping[str, Estimate]:
     """Share of statistically different bins (NDB/K) and Jensen-Shannon divergence of bin proportions.
 
-    k-means cuts the reals into K bins, and each fake belongs to the bin of its nearest centre. With proportions p of
+    k-means divides the reals into K bins, and each fake belongs to the bin of its nearest centre. With proportions p of
     the reals and q of the fakes::
 
         ndb = share of bins where a two-proportion z-test at the given level rejects p = q
@@ -46,7 +46,7 @@ def ndb(
         real: Features of the real images, ``[N, D]`` of any floating dtype.
         fake: Features of the generated images, ``[M, D]``.
         bins: Number of bins K. None takes 100, as in the paper, or fewer if the smaller set has fewer than 10 images
-            per bin, which a note says.
+            per bin; a note says so.
         level: Significance level of the z-tests; 0.05 as in the paper.
         seed: Seed of k-means and of the bootstrap of the standard errors.
 
@@ -60,8 +60,8 @@ def ndb(
             tensors of two axes, or exceed float32 on the scale of the reals.
 
     References:
-        Richardson and Weiss 2018, "On GANs and GMMs". Its whitening and random choice of dimensions are left out: bins
-        are of the features as they are.
+        Richardson and Weiss 2018, "On GANs and GMMs". Its whitening and random choice of dimensions are left out: the
+        features are binned as they are.
 
     Examples:
         >>> import torch
@@ -87,7 +87,7 @@ def ndb(
 
 
 def _bins(bins: int | None, count: int) -> tuple[int, tuple[str, ...]]:
-    """The number of bins for so many images of the smaller set, and notes on it."""
+    """The number of bins if the smaller set has `count` images, and notes on it."""
     most = count // LEAST
     if most < 2:
         raise MetricError(f"NDB and JSD need at least {2 * LEAST} images of each set ({LEAST} per bin), found {count}.")
@@ -133,7 +133,7 @@ def _counted(real: FeatureArray, fake: FeatureArray, bins: int, seed: int) -> tu
     with warnings.catch_warnings():
         # Too few clusters are an error, raised below.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # The reals are a copy already, and are centred where they are.
+        # The reals are a copy already, and are centred in place.
         clusters = KMeans(bins, n_init=1, max_iter=100, random_state=seed, copy_x=False).fit(real)
     if (filled := len(np.unique(clusters.labels_))) < bins:
         raise MetricError(
@@ -145,7 +145,7 @@ def _counted(real: FeatureArray, fake: FeatureArray, bins: int, seed: int) -> tu
 
 
 def _distinct(array: FeatureArray, enough: int) -> int:
-    """The number of different rows, or any number from `enough` up."""
+    """The number of different rows, counted until it reaches `enough`."""
     found = array[:0]
     for start in range(0, len(array), CHUNK):
         found = np.unique(np.concatenate([found, array[start : start + CHUNK]]), axis=0)

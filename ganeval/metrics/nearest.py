@@ -5,8 +5,9 @@ distance is that to the nearest different one, beyond rounding: the features of 
 last digits.
 
 The standard error includes both sets: fakes by the spread of their distances, reals by the jackknife (without a real,
-the fakes that it was nearest to move to their second nearest). Efron and Stein 1981: the jackknife errs upwards. Where
-many fakes share one outlying real as neighbour, the error was up to a fifth too small in simulations.
+the fakes that it was nearest to are compared with their second nearest). The jackknife is too large on average (Efron
+and Stein 1981). Where many fakes share one outlying real as neighbour, the error was up to a fifth too small in
+simulations.
 """
 
 import math
@@ -24,7 +25,7 @@ from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import Estimate, normal_interval
 
-# A fake is close to a real if it is nearer than all but this share of held-out reals are to theirs.
+# A fake is close to a real if it is closer than all but this share of held-out reals are to their nearest real.
 CLOSE = 0.01
 # Images of each set that the quick check for copies uses, and its probability of a false alarm.
 SAMPLE_ROWS, RARE = 1000, 1e-4
@@ -46,7 +47,7 @@ def nearest_distance(
 
     The value is ``mean over fakes of min over reals of d(fake, real)``. It depends on the extractor and on the number
     of reals, so the details give a baseline. The reals are cut into two random halves, and every real is compared with
-    the half that it is not in: this is how close an image comes that was not copied. Fakes are compared with each half
+    the half that it is not in: this is how close images come that are not copies. Fakes are compared with each half
     too, that is with sets of the same size.
 
     A value below the baseline is not better: a note is given if the ratio is below 1 by more than three standard
@@ -135,7 +136,7 @@ class NearestPairs:
         distances: float64 ``[M, k]``, the distances to these.
         ratios: float64 ``[M]``, the distance to the nearest real over that real's own distance to the nearest different
             real. Below 1, the fake is closer to it than any other real. None if all reals are equal.
-        own: float64 ``[N, min(k, N - 1)]``, distances of each real to its nearest other reals, equal ones included, in
+        own: float64 ``[N, min(k, N - 1)]``, distances of each real to its nearest other reals, including equal ones, in
             the order of the reals.
     """
 
@@ -187,12 +188,12 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
 
 
 def _to_different(real: Tensor, distance: Distance, others: Neighbours) -> Tensor | None:
-    """The distance of each real [N, D] to the nearest different one, float64 [N]; None where all are equal.
+    """The distance of each real [N, D] to the nearest different one, float64 [N]; None if all are equal.
 
     others: the nearest other reals of each.
     """
     same, kept = _rounding(Rows(real, distance)), torch.arange(len(real), device=real.device)
-    # Of two equal reals the later one is dropped, until all that are left differ; one pass is mostly enough.
+    # Of two equal reals the later one is dropped, until all remaining ones differ; one pass is usually enough.
     while (others.distances[:, 0] <= same).any():
         later = (others.distances[:, 0] <= same) & (others.indices[:, 0] < torch.arange(len(kept), device=real.device))
         kept = kept[~later]
@@ -227,12 +228,12 @@ def jackknifed(changes: Tensor) -> NDArray[np.float64]:
 
 
 def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int] | None:
-    """The number of near duplicates among some fakes [M, D], and the number of these; None where chance can explain it.
+    """The number of near duplicates in a sample of the fakes [M, D], and its size; None if chance can explain it.
 
     Near duplicates are those of `nearest_distance`, for at most SAMPLE_ROWS fakes and as many reals of either half,
-    which takes little time compared with feature extraction. For fakes of the reals' own distribution, the number that
-    is closer to a half than the k-th closest of n other reals is beta-binomial, exactly and for any distribution. A
-    result is returned if its probability, for both halves together, is below RARE (1 in 10,000).
+    which takes little time compared with feature extraction. For fakes of the reals' own distribution, the number of
+    fakes that are closer to a half than the k-th closest of n other reals is beta-binomial, exactly and for any
+    distribution. A result is returned if its probability, for both halves together, is below RARE (1 in 10,000).
     """
     from scipy.stats import betabinom
 
@@ -263,7 +264,7 @@ def _details(
 
     found: distances of fakes to all reals. equal: which fakes equal a real. same: distances up to this are rounding.
     to_half: distances of fakes to either half. baseline: distances of the reals of the other half to it, without those
-    that have a copy there; empty where all have.
+    that have a copy there; empty if all have one.
     """
     close, unsuspicious = equal, 0.0
     for fakes, reals in zip(to_half, baseline, strict=True):
@@ -285,13 +286,13 @@ def _details(
 
 
 def _close(reals: Tensor) -> float:
-    """The distance beyond which 99% of held-out reals are."""
+    """The distance that 99% of held-out reals exceed."""
     return float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
 
 
 def _by_chance(reals: int) -> float:
     """The share of held-out images that come closer than all but 1% of so many reals."""
-    # One more image is nearer than all n others with probability 1 / (n + 1): no smaller share is resolved.
+    # One more image is nearer than all n others with probability 1 / (n + 1): smaller shares cannot be resolved.
     return max(CLOSE, 1 / (reals + 1))
 
 

@@ -16,17 +16,17 @@ def patch_frechet(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2)
     """Fréchet distance between the patches of all reals and those of all fakes.
 
     Every patch of size x size pixels, on 0..1, is a vector of D = C size^2 numbers. With mean m and covariance S of the
-    patches of each side::
+    patches of each set::
 
         distance = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
-    It compares textures, and not which patch is where: blurred images are far from reals by it although their PSNR is
-    high, and sharp images with invented detail are near.
+    It compares textures, and not which patch is where: blurred images have a large distance although their PSNR is
+    high, and sharp images with invented detail have a small one.
 
     Args:
         real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.
         fake: The image that belongs to each, of the same shape.
-        size: Pixels of a side of a patch, from 1 to 11.
+        size: Side of a patch in pixels, from 1 to 11.
         stride: Pixels from one patch to the next.
 
     Returns:
@@ -38,7 +38,7 @@ def patch_frechet(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2)
             option is out of range.
 
     References:
-        The distance is that of Heusel et al. 2017, of pixels in place of features; no published value compares.
+        The distance is that of Heusel et al. 2017, of pixels in place of features; no published value is comparable.
 
     Examples:
         >>> import torch
@@ -63,13 +63,13 @@ def _patch_sums(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2) -
     height, width = real.shape[2:]
     if min(height, width) < size:
         raise MetricError(f"Patches of {size} x {size} pixels do not fit into images of {width} x {height} pixels.")
-    # Around the middle of the range, so that products of nearly equal values keep their digits.
+    # Relative to the middle of the range, so that products of nearly equal values keep their digits.
     sides = [[_products(image / PEAK - 0.5, size, stride) for image in side] for side in (real, fake)]
     return torch.stack([torch.stack(pair) for pair in zip(*sides, strict=True)])
 
 
 def _products(image: Tensor, size: int, stride: int) -> Tensor:
-    """Products of the patches of an image [C, H, W], each with a 1 before it."""
+    """Products of the patches of an image [C, H, W], each preceded by a 1."""
     patches = F.unfold(image[None], size, stride=stride)[0]
     rows = torch.cat((patches.new_ones(1, patches.shape[1]), patches))
     return rows @ rows.T

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganeval.uncertainty import Estimate, student_interval
 
-# Groups of the jackknife; their sums are held.
+# Groups of the jackknife; their sums are kept in memory.
 GROUPS = 32
 
 
@@ -21,7 +21,7 @@ class Pooled:
         self._count = 0
 
     def add(self, statistic: Tensor) -> None:
-        """Add the statistic of the next pair, of one shape for all pairs."""
+        """Add the statistic of the next pair; all pairs have the same shape."""
         if len(self._groups) < GROUPS:
             self._groups.append(statistic.clone())
         else:
@@ -29,7 +29,7 @@ class Pooled:
         self._count += 1
 
     def estimate(self, pool: Callable[[Tensor], float]) -> Estimate:
-        """The value of all pairs together; pool: makes it of the sum of the statistics."""
+        """The value of all pairs together; pool: computes it from the sum of the statistics."""
         total = torch.stack(self._groups).sum(0)
         value, count = pool(total), len(self._groups)
         if count < 2:

@@ -1,6 +1,6 @@
 """The precision-recall curve of two sets of features (PRD).
 
-Bins are as random as k-means: the curve is the mean over several runs of it.
+k-means is random, and so are the bins: the curve is the mean over several runs.
 """
 
 from dataclasses import dataclass
@@ -34,16 +34,16 @@ class PRDCurve:
 def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS, seed: int = 0) -> PRDCurve:
     """Precision-recall curve of two sets of features: the trade-off between fidelity and diversity.
 
-    k-means cuts the two sets into joint bins, with proportions p of the reals and q of the fakes. For each slope s::
+    k-means divides the two sets into joint bins, with proportions p of the reals and q of the fakes. For each slope s::
 
         precision(s) = sum of min(s p, q)          recall(s) = precision(s) / s = sum of min(p, q / s)
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random, as in the original.
+        fake: Features of the generated images, ``[M, D]``. The larger set is randomly subsampled, as in the original.
         bins: Clusters of k-means; 20 as in the paper. Fewer if there are fewer images.
         runs: Runs of k-means that the curve is averaged over.
-        seed: Seed of k-means and of the cut.
+        seed: Seed of k-means and of the subsampling.
 
     Returns:
         The curve at 101 slopes, equally spaced in angle.

@@ -1,17 +1,17 @@
 """Precision, recall, density, coverage, symmetric precision and recall: are fakes where reals are, and the reverse?
 
 ADM's evaluator rounds squared lengths, products and distances to float16, so its result depends on the precision in
-which its machine accumulates. Here the exact value is computed. On simulated features of 1,000 x 1,000 images and 2,048
-dimensions, with squared lengths of 250, ADM's value was off by up to 0.015 with sums in float32; with sums in float16
-it was too high by 0.02 to 0.04 (precision) and 0.01 to 0.07 (recall).
+which the hardware accumulates. Here the exact value is computed. On simulated features of 1,000 x 1,000 images and
+2,048 dimensions, with squared lengths of 250, ADM's value was off by up to 0.015 with sums in float32; with sums in
+float16 it was too high by 0.02 to 0.04 (precision) and 0.01 to 0.07 (recall).
 
-The neighbourhoods are as random as the images in them: a binomial error of the shares, which takes neighbourhoods as
+The neighbourhoods are random too, as the images are: a binomial error of the shares, which takes neighbourhoods as
 given, is too small by half and more. The standard error is from random halves: both sets are cut in two; the two halves
 are independent, so half the squared difference of their values is an unbiased estimate of the variance at half the
 size; half of that is the variance here, averaged over splits. This assumes that the variance is proportional to 1 / n.
-Where very few images determine the value this does not hold yet and the error is too small: in simulations by a third
-to a half for fakes that only the neighbourhood of one outlying real contains, and by a quarter for a density far above
-1; elsewhere it was within a fifth.
+If very few images determine the value, this does not hold and the error is too small: in simulations by a third to a
+half for fakes that lie only in the neighbourhood of one outlying real, and by a quarter for a density far above 1;
+otherwise it was within a fifth.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ from ganeval.uncertainty import (
 )
 
 NAMES = ("precision", "recall", "density", "coverage", "symmetric_precision", "symmetric_recall")
-# Shares of fakes; density is no share, and all others are shares of reals.
+# Shares of fakes; density is not a share, and the others are shares of reals.
 OF_FAKES = ("precision", "symmetric_precision")
 
 
@@ -108,7 +108,7 @@ def prdc(
     check_options(prdc, locals())
     real, fake = check_pair(real, fake)
     if subset_size is not None:
-        # The reals that are drawn do not depend on the fakes: two generators are compared with the same ones.
+        # The reals that are drawn do not depend on the fakes: all generators are compared with the same ones.
         real, fake = (_drawn(side, subset_size, [seed, place]) for place, side in enumerate((real, fake), start=2))
     check_sizes(real, fake, k)
     reals, fakes = (balls(Rows(side), k, depth=listed(k)) for side in (real, fake))
@@ -126,7 +126,7 @@ def prdc(
 
 
 def _drawn(side: Tensor, size: int, seed: list[int]) -> Tensor:
-    """Some of the rows, in their order."""
+    """`size` of the rows, in their order."""
     if size < 1:
         raise MetricError(f"subset_size must be at least 1, found {size}; leave it out to use all images.")
     if size >= len(side):

@@ -1,7 +1,7 @@
 """P-precision and P-recall: how likely each image is to be supported by the other set, averaged.
 
-The standard error has both sets in it: the images that are averaged by the spread of their probabilities, and those
-that support them by the jackknife, which includes the change of the radius. One image changes the probability of others
+The standard error includes both sets: the images that are averaged by the spread of their probabilities, and the
+supporting images by the jackknife, which includes the change of the radius. One image changes the probability of others
 smoothly, so there is no need for random halves.
 """
 
@@ -77,7 +77,7 @@ def probabilistic(real: Tensor, fake: Tensor, *, k: int = 4, scale: float = 1.2)
 
 @dataclass(slots=True)
 class _Supporting:
-    """One set with its radius. without: float64 [N], the radius without each image; None where too few are left."""
+    """One set with its radius. without: float64 [N], the radius without each image; None if too few are left."""
 
     rows: Rows
     radius: float
@@ -85,7 +85,7 @@ class _Supporting:
 
     @classmethod
     def of(cls, rows: Rows, k: int, scale: float, name: str) -> "_Supporting":
-        """With the mean distance to the k-th other row."""
+        """From the mean distance to the k-th nearest other row."""
         found = balls(rows, k, depth=k + 1)
         kth, count = found.squares.sqrt(), len(rows)
         total = float(kth.sum())
@@ -95,7 +95,7 @@ class _Supporting:
             )
         if found.near.shape[1] == k:
             return cls(rows, scale * total / count, None)
-        # Without an image, those that have it among their k nearest reach to the next one.
+        # When an image is left out, those that have it among their k nearest reach to the next one.
         growth = (found.near[:, k].clamp(min=0).sqrt() - kth).clamp(min=0)
         rest = total - kth
         for place in range(k):
@@ -108,7 +108,7 @@ class _Supported:
     """The images of one set, as supported by the other.
 
     logs: float64 [M], of the probability that no other image supports it, without those at distance 0. zeros: int64
-    [M], how many these are. near: int64 [M], how many are within the radius. changes: float64 [N], how much the mean
+    [M], the number of these. near: int64 [M], the number within the radius. changes: float64 [N], how much the mean
     probability of no support grows without each supporting image, for the given radius.
     """
 
@@ -133,7 +133,7 @@ class _Supported:
 
 
 def _tiles(real: _Supporting, fake: _Supporting) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-    """Slices of reals and fakes, their distances, and which of them are 0; 1 is put in the place of these."""
+    """Slices of reals and fakes, their distances, and which of them are 0; these are replaced by 1."""
     frame = Frame(real.rows, fake.rows)
     for rows, columns, tile in frame.settled_tiles():
         zeros = tile <= 0
@@ -162,7 +162,7 @@ def _add_changes(there: _Supported, back: _Supported) -> None:
             left = side.unsupported[part].float()
             with full_precision(), torch.autocast(growth.device.type, enabled=False):
                 side.changes[mine] += ((growth.T if turned else growth) @ left).double()
-            # A copy is all the support that there is, if it is the only one.
+            # The probability of no support of an image that loses its only copy.
             alone = torch.where(side.zeros[part] == 1, side.logs[part].exp(), 0.0)
             if zeros.any():
                 side.changes[mine] += (zeros.T if turned else zeros).double() @ alone
@@ -176,7 +176,7 @@ def _estimate(side: _Supported, *, of_reals: bool) -> Estimate:
     supported, details = 1 - unsupported, {"radius": side.by.radius}
     value = float(supported.mean())
     if side.by.without is None or count < 2:
-        few = "no error bar: the set that supports has no image more than the radius needs"
+        few = "no error bar: the supporting set has no more images than the radius needs"
         return Estimate(value, None, None, few, details)
     by_radius = float((unsupported * side.near).mean()) * (side.by.without / side.by.radius).log()
     supporting = jackknifed(by_radius - side.changes)

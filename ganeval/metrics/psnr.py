@@ -17,7 +17,7 @@ def psnr(real: Tensor, fake: Tensor, *, channel: Channel = "rgb", border: int = 
 
         PSNR = 10 log10(255^2 / MSE)
 
-    Equal images have an MSE of 0 and an infinite PSNR. A mean over pairs with one of them does not exist:
+    Equal images have an MSE of 0 and an infinite PSNR. A mean over pairs with an infinite value does not exist:
     `ganeval.evaluate_pairs` then raises an error unless there is a ``cap``.
 
     Args:
@@ -26,7 +26,7 @@ def psnr(real: Tensor, fake: Tensor, *, channel: Channel = "rgb", border: int = 
         channel: "rgb" for all channels as they are; "y" for the luma of ITU-R BT.601, 16 + (65.481 R + 128.553 G +
             24.966 B) / 255, not rounded, as BasicSR and MATLAB code of super-resolution have it.
         border: Pixels to leave out at each side; in super-resolution usually the scale factor.
-        cap: The largest value, in dB; None for none. piq adds 1e-8 to the MSE on 0..1, which is nearly a cap of 80.
+        cap: The largest value, in dB; None for no limit. piq adds 1e-8 to the MSE on 0..1, which is nearly a cap of 80.
 
     Returns:
         float64 ``[N]``, higher is better; infinity for equal images without a cap.

@@ -1,8 +1,8 @@
 """The mean of a function of two images over random pairs of a set, with its variance.
 
-Pairs are neighbours on a circle of images in a seeded order, so every image takes part in equally many. The variance of
-their mean consists of that of one pair, and of the covariance of two pairs that share an image. Where all pairs are
-asked for, all are taken: of an even number of images also those that face each other on the circle.
+Pairs are neighbours on a circle of images in a seeded order, so every image is in equally many. The variance of their
+mean has two parts: the variance of one pair, and the covariance of two pairs that share an image. If all pairs are
+requested, those of opposite images on the circle are included, which exist for an even number of images.
 """
 
 import math
@@ -32,7 +32,7 @@ class PairMean:
 def mean_of_pairs(
     number: int, pairs: int, rng: np.random.RandomState, compare: Callable[[Order, Order], NDArray[np.float64]]
 ) -> PairMean:
-    """The mean of `compare` over about so many pairs of `number` images; it takes the places of both, and gives [n]."""
+    """The mean of `compare` over about `pairs` pairs of `number` images; it maps two arrays of positions to [n]."""
     order = rng.permutation(number)[: max(pairs, FEWEST)]
     count = len(order)
     rounds = min(max(1, pairs // count), (count - 1) // 2)

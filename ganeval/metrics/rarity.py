@@ -1,6 +1,6 @@
 """Rarity of each fake: the radius of the smallest neighbourhood of a real that it lies in.
 
-The standard error is from random halves of both sets, as those of prdc; the rarity of the reals is measured on the same
+The standard error is from random halves of both sets, as in prdc.py; the rarity of the reals is computed on the same
 halves.
 """
 
@@ -23,8 +23,8 @@ from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves
 def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate:
     """Mean rarity of the fakes over that of the reals, with its standard error.
 
-    The rarity of each image is that of ``rarity_scores``; that of a real is by the other reals. Below 1, fakes keep to
-    the dense parts of the reals, as truncation makes them, or lie outside of all; above 1, they lie in sparse parts.
+    The rarity of each image is that of ``rarity_scores``; reals are scored by the other reals. Below 1, fakes lie in
+    the dense parts of the reals, as with truncation, or outside all neighbourhoods; above 1, they lie in sparse parts.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -34,8 +34,8 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
 
     Returns:
         The ratio; 1 is best. ``details`` has the two means as "fakes" and "reals", in units of the features, and the
-        shares of both that lie in a neighbourhood as "inside" and "reals_inside". The standard error is None where
-        halves are too small, or too many pairs would have to be resampled.
+        shares of both that lie in a neighbourhood as "inside" and "reals_inside". The standard error is None if halves
+        are too small, or too many pairs would have to be resampled.
 
     Raises:
         MetricError: k is below 1, a set has k images or fewer or there are only k + 1 reals, all reals have copies, the
@@ -85,8 +85,8 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``; None scores every real by the others, whose radii are then
-            those without it.
+        fake: Features of the generated images, ``[M, D]``; None scores every real by the other reals, with their radii
+            computed without it.
         k: Which neighbour gives the radius, not counting the image itself; 3 as in the paper.
 
     Returns:
@@ -118,7 +118,7 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
 
 
 def _balls(real: Tensor, k: int) -> Balls:
-    """With one neighbour more than the radius needs, for a real that is left out."""
+    """The balls, with one neighbour more than the radius needs, as one may be left out."""
     check_neighbours(k)
     if len(real) < k + 2:
         raise MetricError(
@@ -129,7 +129,7 @@ def _balls(real: Tensor, k: int) -> Balls:
 
 
 def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> FloatArray:
-    """The scores of fakes; their places in the balls are added to the cover."""
+    """The scores of fakes; the balls that they lie in are added to the cover."""
     least = torch.full((len(fakes),), math.inf, dtype=torch.float64, device=fakes.features.device)
     for (near,) in near_rows(((centres, False),), fakes):
         if cover is not None:
@@ -140,9 +140,9 @@ def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> FloatArray:
 
 
 def _of_reals(lists: NeighbourLists, there: BoolArray, k: int) -> FloatArray:
-    """The scores of the reals of a subset by the others of it, [N]; 0 for those outside of the subset.
+    """The scores of the reals of a subset by its other reals, [N]; 0 for those outside of the subset.
 
-    Without a real, those that have it among their k nearest reach to the next one.
+    When a real is left out, those that have it among their k nearest reach to the next one.
     """
     nearer = lists.nearer(there)[:, 1:]
     centre, place = np.nonzero(there[lists.neighbours] & (nearer <= k) & there[:, None])
@@ -152,7 +152,7 @@ def _of_reals(lists: NeighbourLists, there: BoolArray, k: int) -> FloatArray:
 
 
 def _roots(squares: FloatArray) -> FloatArray:
-    """Radii; 0 in the place of infinite squares, where there is no ball."""
+    """Radii; 0 for infinite squares, where there is no ball."""
     return np.sqrt(np.where(np.isfinite(squares), squares, 0.0))
 
 

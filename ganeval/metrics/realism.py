@@ -1,7 +1,8 @@
 """Realism of each fake: how deep it lies in the neighbourhood of a real.
 
 The standard error of the median is from random halves of both sets. In a half the radii grow, and the best real of a
-fake may be missing; the next best ones are listed for that (DEPTH). Which radii are too large is decided once, for all.
+fake may be missing, so the next best ones are listed too (DEPTH). Which radii are too large is decided once, on the
+whole sets.
 """
 
 import math
@@ -27,7 +28,7 @@ def realism(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Estimat
     """Median realism of the fakes, with its standard error.
 
     The realism of each fake is that of ``realism_scores``. The median is used because a copy of a real has an infinite
-    realism. It depends on the number of reals, so the details have that of reals among each other.
+    realism. It depends on the number of reals, so the details have the realism of reals among each other.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -87,8 +88,8 @@ def realism_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 5) -> T
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
-        fake: Features of the generated images, ``[M, D]``; None scores every real by the others, whose radii are then
-            those without it.
+        fake: Features of the generated images, ``[M, D]``; None scores every real by the other reals, with their radii
+            computed without it.
         k: Which neighbour gives the radius, not counting the image itself; 5 as in dgm-eval, 3 in the paper.
 
     Returns:
@@ -122,7 +123,7 @@ def realism_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 5) -> T
 
 
 class _Neighbourhoods:
-    """The balls of reals, and those below the median radius: kept, int64 [K], rows, and squares, float64 [K]."""
+    """The balls of reals. kept, rows, squares: numbers, features and squared radii of those below the median radius."""
 
     def __init__(self, real: Tensor, k: int) -> None:
         check_neighbours(k)
@@ -139,15 +140,16 @@ class _Neighbourhoods:
         self.rows, self.squares = Rows(real[self.kept]), self.balls.squares[self.kept]
 
     def of(self, queries: Rows) -> tuple[Tensor, Tensor]:
-        """Squared distances [N, DEPTH] to the reals that count most for each query, and which of those kept."""
+        """Squared distances [N, DEPTH] to the reals that score each query highest, and their positions in `kept`."""
         return nearest_by_scale(queries, self.rows, self.squares, DEPTH)
 
     def among(self) -> Tensor | None:
-        """The score of each real by the others; None where no other neighbour would be left."""
+        """The score of each real by the others; None if there are no further neighbours."""
         near, k = self.balls.near[self.kept].clamp(min=0), self.k
         if near.shape[1] == k:
             return None
-        # Without a real, those that have it among their k nearest reach to the next one, and may be left out.
+        # Without a real, those that have it among their k nearest reach to the next one, and may exceed the median
+        # radius.
         neighbours = self.balls.indices[self.kept, :k]
         left_out = torch.cat([self.kept[:, None], neighbours], 1)
         squares, owners = nearest_by_scale(self.reals, self.rows, self.squares, 1, left_out=left_out)
@@ -166,7 +168,7 @@ def _on_halves(found: _Neighbourhoods, squares: Tensor, owners: Tensor, seed: in
             radii = lists.radii(reals, found.k)
             radii[~reals] = 0.0
             there = radii[reals_of[fakes]]
-            # A copy of a real that is not in the half gets nothing from it.
+            # A real that is not in the half does not count, not even for its copies.
             with np.errstate(divide="ignore", invalid="ignore"):
                 scores = np.sqrt(np.where(there > 0, there / distances[fakes], 0.0).max(axis=1))
             medians.append(_median(scores))

@@ -1,4 +1,4 @@
-"""RKE: the effective number of modes of the fakes, as the inverse of the mean squared similarity of two of them.
+"""RKE: the effective number of modes of the fakes, as the inverse of the mean squared similarity of two fakes.
 
 It is Rényi's entropy of order 2 of the kernel matrix. The sum of squared eigenvalues is the sum of squared elements, so
 no eigenvalue is computed, and blocks of the matrix are summed one at a time.
@@ -32,12 +32,12 @@ SAMPLE_ROWS = 2000
 def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
     """Rényi kernel entropy score of the fakes: their effective number of modes.
 
-    The inverse of the mean squared similarity of two fakes, of all n^2 pairs::
+    The inverse of the mean squared similarity over all n^2 pairs of fakes::
 
         RKE = 1 / mean_ij k(y_i, y_j)^2,    k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
 
     It is 1 for n copies of one image, and m for equally large groups of copies that are far from each other. It equals
-    the Vendi score of order 2 with this kernel. Reals serve for the bandwidth alone.
+    the Vendi score of order 2 with this kernel. Reals are used only for the bandwidth.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -91,7 +91,7 @@ def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
 
 
 def _scaled(rows: Tensor, sigma: float) -> Tensor:
-    """Rows about their mean, in bandwidths; float32 unless their differences need float64."""
+    """Rows minus their mean, in bandwidths; float32 unless their differences need float64."""
     centre = torch.stack([part.sum(0) for part in chunks(rows)]).sum(0) / len(rows)
     exact = outgrown((rows[:: max(1, len(rows) // SAMPLE_ROWS)].double() - centre) / sigma)
     dtype = torch.float64 if exact else torch.promote_types(rows.dtype, torch.float32)

@@ -31,7 +31,7 @@ def rrke(real: Tensor, fake: Tensor, *, sigma: float | None = None, features: in
         RRKE = -2 log |K_xy / sqrt(n m)|_*,    k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
 
     in nats. It is 0 if both sets have the same modes equally often, and log(a / b) if the fakes have b of the a equally
-    common modes of the reals. Blurred or missing modes and new ones all raise it; `ken` tells new ones apart.
+    common modes of the reals. Blurred, missing and new modes all raise it; `ken` measures new ones alone.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -39,12 +39,12 @@ def rrke(real: Tensor, fake: Tensor, *, sigma: float | None = None, features: in
         sigma: Bandwidth of the kernel, in units of the features. None takes half the root mean square distance between
             two reals.
         features: Number r of random frequencies of the Fourier features. The kernel is exact where there are no more
-            than 2 r images in both sets together; beyond, the score is lower, and nearer with more.
+            than 2 r images in both sets together; with more images the score is lower, and closer for larger r.
         seed: Seed of the frequencies.
 
     Returns:
         RRKE, 0 or more; lower is better. It is biased upwards, like FID: compare only equal numbers of images.
-        ``details`` has "sigma", and "exact", which is 1 where the kernel is.
+        ``details`` has "sigma", and "exact": 1 if the kernel is exact, 0 otherwise.
 
     Raises:
         MetricError: A set has fewer than 2 images, no real is similar to any fake, an option is not above 0, all reals
@@ -53,7 +53,7 @@ def rrke(real: Tensor, fake: Tensor, *, sigma: float | None = None, features: in
 
     References:
         Jalali, Li and Farnia 2023, "An Information-Theoretic Evaluation of Generative Models in Learning Multi-modal
-        Distributions" (RRKE). The published code has the exact kernel alone.
+        Distributions" (RRKE). The published code has only the exact kernel.
 
     Examples:
         >>> import torch
@@ -86,7 +86,7 @@ def rrke(real: Tensor, fake: Tensor, *, sigma: float | None = None, features: in
         left, values, right = _decomposed(
             *(fourier_features(side, found.sigma, features, seed) for side in (real, fake))
         )
-    # Rounding, where the sets are equal.
+    # Negative values are rounding errors, for equal sets.
     value = max(_score(values, real, fake), 0.0)
     by_real, by_fake = (1 - len(side) * (side.square() @ values) / values.sum() for side in (left, right))
     shared = shared_by_influence(by_real.cpu().numpy()) + found.spread_of(score)

@@ -12,7 +12,7 @@ from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
 from ganeval.uncertainty import Estimate
 
-# Label maps are stored as grey images, so there are no more classes.
+# Label maps are stored as grey images, so there are at most 256 classes.
 CLASSES = 256
 Truth = Literal["segmented", "labels"]
 
@@ -29,7 +29,7 @@ def segmentation(real: Tensor, fake: Tensor, *, ignore: int | None = 255) -> Map
     Args:
         real: True classes, whole numbers from 0 to 255, ``[N, H, W]`` of any integer dtype.
         fake: Predicted classes, of the same shape.
-        ignore: A true class whose pixels do not count; None for none.
+        ignore: A true class whose pixels are not counted; None counts all.
 
     Returns:
         "pixel_accuracy", "class_accuracy" and "iou", each from 0 to 1. Standard errors are the jackknife's, over pairs
@@ -90,7 +90,7 @@ def _segmented(
     truth: Truth = "segmented",
     ignore: int | None = 255,
 ) -> Tensor:
-    """`_confusions` of what the segmenter finds in uint8 images [N, 3, H, W].
+    """`_confusions` of the segmenter's classes for uint8 images [N, 3, H, W].
 
     segmenter: images => classes [N, H, W] or logits [N, K, H, W]. truth: "segmented" for the segmenter's map of the
     real image, "labels" where the real images are label maps, grey with the class as value.
@@ -109,7 +109,7 @@ def _segmented(
 
 
 def _labels(segmenter: Callable[[Tensor], object], images: Tensor) -> Tensor:
-    """What a segmenter returns for images, as classes [N, H, W]."""
+    """The segmenter's output for images, as classes [N, H, W]."""
     with raised_as(MetricError, "The segmenter"):
         found = segmenter(images)
     if isinstance(found, Tensor) and found.ndim == 4:
@@ -139,7 +139,7 @@ def _iou(confusion: Tensor) -> float:
 
 
 def _counted(confusion: Tensor) -> Tensor:
-    """The same; MetricError if it is empty."""
+    """The confusion matrix; MetricError if it has no pixels."""
     if not confusion.any():
         raise MetricError(
             "No pixel is counted: all of them have the class that is ignored, in all pairs or all but a few."

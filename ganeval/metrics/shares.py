@@ -1,11 +1,11 @@
-"""Two sets counted into the same bins: statistics of the difference of their proportions, and their standard errors.
+"""Counts of two sets in the same bins: statistics of the difference of their proportions, and standard errors.
 
 Statistics map counts [..., K] of reals and of fakes to [...].
 
-The standard errors are a parametric bootstrap: counts are drawn again from multinomials. Observed proportions differ by
-chance alone, and drawing from them would count that noise twice (a standard error of up to 1.7 times the true one for
-equal distributions). So the differences are first shrunk together, by the part of their chi-square that its degrees of
-freedom explain (the positive-part James-Stein factor).
+The standard errors are a parametric bootstrap: counts are drawn again from multinomials. Observed proportions differ
+even by chance alone, and drawing from them would count that noise twice (a standard error of up to 1.7 times the true
+one for equal distributions). So the differences are first shrunk together, by the part of their chi-square that its
+degrees of freedom explain (the positive-part James-Stein factor).
 """
 
 import math
@@ -64,7 +64,7 @@ def standard_error(real: CountArray, fake: CountArray, statistic: Statistic, *, 
 
 
 def _shrunk(real: CountArray, fake: CountArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares of both, moved towards the pooled ones."""
+    """The proportions of both sets, shrunk towards the pooled ones."""
     n, m = real.sum(), fake.sum()
     pooled = (real + fake) / (n + m)
     chi_square = float((z_scores(real, fake) ** 2 * (1 - pooled)).sum())

@@ -28,8 +28,8 @@ class _SSIMSettings:
 
     window: weights along one axis. sample: covariances over n - 1. reflected: the border is continued by reflection,
     so that the map is as large as the image; otherwise the window stays inside. reduced: large images are averaged
-    over blocks first. padded: how an odd side gets one more pixel before it is halved for the next scale: "end", or
-    "start" of both sides if one is odd; None cuts the last pixel off.
+    over blocks first. padded: where an odd side gets one more pixel before it is halved for the next scale: at the
+    "end", or at the "start" of both sides if one is odd; None cuts the last pixel off.
     """
 
     window: tuple[float, ...]
@@ -125,7 +125,7 @@ def ms_ssim(
 
         MS-SSIM = CS_1^w_1 ... CS_4^w_4 SSIM_5^w_5
 
-    Means below 0 count as 0. Each channel has its value; that of the pair is their mean.
+    Means below 0 count as 0. Each channel has a value, and that of the pair is their mean.
 
     Args:
         real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.

@@ -19,10 +19,11 @@ from ganeval.metrics.moments import workable
 
 # [A, D] and [B, D] of one dtype => the kernel of every row with every row, float64 [A, B], in a new array.
 Kernel = Callable[[Tensor, Tensor], Tensor]
-# Rows and columns of a block. Few rows waste less where half of a block is the mirror image; few columns keep a block
-# (4 MiB of float64) in the processor's cache, whatever the number of images. There are no fewer columns than rows.
+# Rows and columns of a block. Few rows, as half of a block on the diagonal is redundant; few columns, so that a block
+# (4 MiB of float64) stays in the processor's cache for any number of images. There must be at least as many columns as
+# rows.
 BLOCK_ROWS, BLOCK_COLUMNS = 256, 2048
-# Fewest rows for an estimate of the degenerate part.
+# Minimum number of rows for an estimate of the degenerate part.
 FEWEST = 4
 
 
@@ -45,12 +46,12 @@ class Within:
 
     @property
     def mean(self) -> float:
-        """Over all pairs: the U-statistic."""
+        """The mean over all pairs: the U-statistic."""
         return float(self.rows.mean()) / (self.count - 1)
 
     @property
     def means(self) -> Tensor:
-        """[N], up to a constant: the sum of each row over N - 2, so that differences of rows are unbiased."""
+        """[N], up to a constant: the sum of each row divided by N - 2, so that differences of rows are unbiased."""
         return self.rows / (self.count - 2)
 
     @property
@@ -76,7 +77,7 @@ class Between:
 
     @property
     def mean(self) -> float:
-        """Over all pairs."""
+        """The mean over all pairs."""
         return float(self.rows.mean()) / len(self.columns)
 
     @property
@@ -99,7 +100,8 @@ def within(rows: Tensor, kernel: Kernel, *, groups: Tensor | None = None) -> Wit
         mine = members[some]
         for others in slices(len(rows), BLOCK_COLUMNS, some.start):
             block = kernel(rows[some], rows[others])
-            # The first block begins with the pairs of its own rows, in both orders; others hold one order of two.
+            # The first block begins with the pairs among its own rows, in both orders; other pairs occur in one order
+            # only.
             own = len(block) if others.start == some.start else 0
             square, beyond = block[:, :own], block[:, own:]
             if own:

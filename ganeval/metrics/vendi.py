@@ -3,9 +3,9 @@
 X X' / n and X' X / n have the same eigenvalues except for zeros, so the smaller of the two is decomposed.
 
 The standard error is the delta method's: an image x moves the entropy by -x' log(C) x (Shannon), or by q x' C^(q-1) x /
-((1 - q) tr C^q), up to a constant, where C = X' X / n. With fewer than ten images per effective one this is too small,
-by up to a half, because one image changes C by much; the error is then that of the jackknife over groups of images
-(Efron and Stein 1981: not too small). With two images there is no error: without one of them, one is left.
+((1 - q) tr C^q), up to a constant, where C = X' X / n. If the score is above a tenth of the number of images, this is
+too small, by up to a half, because one image changes C by much; the error is then that of the jackknife over groups of
+images (Efron and Stein 1981: not too small). Two images have no error, as one is left without the other.
 """
 
 import math
@@ -22,7 +22,7 @@ from ganeval.metrics.gaussian_kernel import check_sigma, kernel_matrix
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
-# Images per effective one, below which their number limits the score, and the score is not a smooth function of them.
+# If there are fewer images than this times the score, their number limits it, and it is not a smooth function of them.
 FEW = 10
 # Groups that the jackknife leaves out: with this many, the standard error is accurate to a ninth.
 GROUPS = 40
@@ -49,8 +49,8 @@ def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed:
         seed: Seed of the groups of the jackknife, where it is used.
 
     Returns:
-        The score, from 1 to the number of images; higher is more diverse. A note warns of fewer than 10 images per
-        effective one.
+        The score, from 1 to the number of images; higher is more diverse. A note warns if the score is above a tenth of
+        the number of images.
 
     Raises:
         MetricError: There are fewer than 2 images, ``order`` or ``sigma`` is not above 0, an image has only zeros and
@@ -149,7 +149,7 @@ def _slopes(values: Tensor, order: float) -> Tensor:
     if order == 1:
         return -logs
     if order == math.inf:
-        # Largest eigenvalues that are equal share the slope.
+        # Equal largest eigenvalues share the slope.
         largest = (values >= values[-1] * (1 - TIE)).double()
         return -largest / (largest.sum() * values[-1])
     return order / (1 - order) * ((order - 1) * logs - torch.logsumexp(order * logs, 0)).exp()
@@ -176,7 +176,7 @@ def _jackknife(matrix: Tensor, rows: Tensor | None, order: float, groups: int, s
 
 
 def few_images(value: float, count: int) -> tuple[str, ...]:
-    """A note where an effective number is near the number of images."""
+    """A note if an effective number is too near the number of images."""
     if value <= count / FEW:
         return ()
     return (

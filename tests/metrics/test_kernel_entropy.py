@@ -167,8 +167,8 @@ def test_undefined_cases_are_refused(
 
 SIGMAS = [
     (1e300, "is 1e\\+300, and the distance between two images about [67].* all images are practically equal"),
-    (1e6, "all images are practically equal to float64"),
-    (1e-3, "no two images are similar to float64"),
+    (1e6, "all images are practically equal in float64"),
+    (1e-3, "no two images are similar in float64"),
     (5e-324, "no two images are similar"),
 ]
 

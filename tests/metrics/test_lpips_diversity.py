@@ -67,7 +67,7 @@ def test_weights_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: obj
 @pytest.mark.parametrize(
     ("fake", "options", "reason"),
     [
-        (IMAGES[:3], {}, "needs at least 4 of them, found 3"),
+        (IMAGES[:3], {}, "needs at least 4 fake images, found 3"),
         (IMAGES, {"pairs": 0}, "at least 1 pair, found 0"),
         (IMAGES[:, :-1], {}, "needs square images of three channels"),
         (IMAGES * 2, {}, "needs pixels on 0..1"),

@@ -142,7 +142,7 @@ BROKEN: tuple[tuple[object, str], ...] = (
     (undefined, "undefined returns NaN; it must raise a MetricError"),
     (fails, "fails refuses without a sentence"),
     (PairMetric("Dark", dark, "closer", "", ideal=1.0), "dark of equal images is 0.0, not 1.0"),
-    (PairMetric("Dark", dark, "closer", ""), "dark: 'closer', and it alone, has an ideal"),
+    (PairMetric("Dark", dark, "closer", ""), "dark: only 'closer' has an ideal, and needs one"),
     (PairMetric("Dark", dark, "lower", "", pool=lambda _: math.nan), "The value is nan"),
     (PairMetric("", dark, "lower", ""), "dark has no title"),
 )
