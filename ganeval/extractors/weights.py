@@ -30,10 +30,10 @@ VARIABLE = "GANEVAL_WEIGHTS"
 
 
 def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
-    """The weights file in use: `explicit`, GANEVAL_WEIGHTS, that in the user's cache, or another tool's copy of it.
+    """The weights file in use: `explicit`, GANEVAL_WEIGHTS, the file in the user's cache, or another tool's copy of it.
 
     Args:
-        explicit: A file, or a folder that has the published file; None to look in the other places.
+        explicit: A file, or a folder with the published file; None to look in the other places.
         file: What was published.
 
     Returns:

@@ -134,7 +134,7 @@ def test_two_images_are_scored_as_far_as_can_be(run: Run, tmp_path: Path) -> Non
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more, batch=2)
     assert done.exit_code == 0, done.output
     assert rows(done)["fid"][4] == "-"
-    assert "floor: Halves can be measured of 4 images or more, found 2." in done.stderr
+    assert "floor: Halves need at least 4 images, found 2." in done.stderr
     assert {"samples.png", "neighbours.png", "result.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert (tmp_path / "page.html").exists()
 
