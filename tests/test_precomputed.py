@@ -73,7 +73,7 @@ def test_given_features_are_not_called_comparable() -> None:
     """The result says that the features were given, and names the sets and their content."""
     found = ganeval.evaluate(Features(REAL, name="a"), Features(FAKE, name="b", extractor="dinov2"))
     assert not found.comparable
-    assert "The features of a and b were given, not measured here" in found.warnings[0]
+    assert "The features of a and b were given, not extracted here" in found.warnings[0]
     about = found.provenance
     assert (about["extractor"], about["weights"], about["preprocessing"]) == (
         "precomputed:dinov2",
