@@ -148,9 +148,7 @@ def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:
     parts = team.exchange(([part.arrays[key].shape[1] for key in keys if key in part.arrays], part.contents is None))
     read = [widths for widths, _ in parts if widths]
     if any(widths != read[0] for widths in read):
-        raise ExtractorError(
-            f"Every image must have features of one width; processes found {read[0]} and {read[1]}."
-        )
+        raise ExtractorError(f"Every image must have features of one width; processes found {read[0]} and {read[1]}.")
     reports = team.exchange((len(part.pixels) + len(part.report.skipped), part.report))
     starts = accumulate((count for count, _ in reports), initial=0)
     rows = part.arrays

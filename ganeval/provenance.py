@@ -108,8 +108,8 @@ def incomparable(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str
     names = dict.fromkeys(side.name for side in sides if side.given is not None)
     if names:
         found.append(
-            f"The features of {' and '.join(names)} were given, not extracted here. Their weights and preprocessing are "
-            "unknown, so these numbers may not be comparable with published ones."
+            f"The features of {' and '.join(names)} were given, not extracted here. Their weights and preprocessing "
+            "are unknown, so these numbers may not be comparable with published ones."
         )
     return tuple(found)
 

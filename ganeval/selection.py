@@ -10,7 +10,8 @@ from ganeval.metrics.lookup import ALL, find_metrics
 from ganeval.options import Options, checked_options
 from ganeval.outputs import Output
 
-# Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
+# Metrics by name, as functions of feature arrays or as rows; "all" for all that can be computed, None for the usual
+# ones.
 Names = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
@@ -22,8 +23,8 @@ class Selection:
 
     Attributes:
         metrics: By name.
-        options: Those that were asked for, from `checked_options`.
-        lenient: Metrics that the inputs do not allow are left out with a warning, because nobody named them.
+        options: The requested options, from `checked_options`.
+        lenient: Metrics that the inputs do not allow are left out with a warning, because none was named.
         also: Extractor outputs to keep in addition to those that metrics need, if the extractor has them.
         left_out: Why metrics were left out before anything was computed; None if none were.
     """
@@ -75,7 +76,7 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
 
 
 def _outputs(also: object) -> frozenset[Output]:
-    """Outputs to keep in addition; UsageError for what is not a collection of their names."""
+    """Outputs to keep in addition; UsageError for anything but a collection of their names."""
     known = get_args(Output)
     given = None if isinstance(also, str) or not isinstance(also, Iterable) else [*also]
     if given is None or any(one not in known for one in given):
