@@ -141,7 +141,7 @@ def _check_folder() -> None:
     try:
         Path.cwd()
     except FileNotFoundError as error:
-        raise GanevalError("The folder where you are was deleted; change to another one.") from error
+        raise GanevalError("The current folder was deleted; change to another one.") from error
 
 
 @contextmanager

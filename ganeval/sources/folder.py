@@ -108,8 +108,7 @@ class FolderItems:
         return digest_of(self._bytes(index))
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """A digest of the files' relative paths and identities; None if a server gives no property that changes with a
-        file."""
+        """A digest of the files' relative paths and identities; None if a server has nothing that tells of changes."""
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
         files = []
