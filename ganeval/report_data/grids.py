@@ -27,8 +27,8 @@ def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, r
     A row holds a fake, with its ratio below it where there is one, and its nearest reals with their distances.
 
     Args:
-        evaluation: Of these reals and fakes, with their images still at hand. pairs: What `nearest_pairs` found in
-        their features, the most suspicious fakes first.
+        evaluation: Of these reals and fakes, with their images still at hand.
+        pairs: What `nearest_pairs` found in their features, the most suspicious fakes first.
         path: The file; must end in .png.
         rows: Maximum number of fakes.
 

@@ -387,7 +387,7 @@ def test_held_out_images_that_are_not_apart_are_told_of(tmp_path: Path) -> None:
     assert found.notes[0].startswith(f"7 of the 8 held-out images are images of {data}, too")
     assert (
         found.notes[1]
-        == "Classes of the held-out images were taken for the model's by their place: 0 for cat, 1 for dog."
+        == "Classes of the held-out images were matched to the model's by position: 0 for cat, 1 for dog."
     )
 
 

@@ -97,7 +97,7 @@ def test_steps_and_epochs_are_not_both_scored(tmp_path: Path) -> None:
     ("given", "reason"),
     [
         ({"save_every": 1.5}, "save_every is 1.5; it is a number of steps"),
-        ({"stop_on": "collapse"}, "stop_on is several names of alarms, found the text 'collapse'"),
+        ({"stop_on": "collapse"}, "stop_on must be a list of alarm names, found the text 'collapse'"),
         ({"stop_on": ("colapse",)}, "There is no alarm 'colapse'; did you mean 'collapse'"),
     ],
 )

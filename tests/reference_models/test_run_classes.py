@@ -282,7 +282,7 @@ def test_held_out_classes_are_the_models_whatever_their_order(
     assert places.labels is not None
     assert places.labels.tolist() == [0] * 4 + [2] * 4
     assert places.caveat is not None
-    assert "by their place: 0 for circle, 2 for dot." in places.caveat
+    assert "by position: 0 for circle, 2 for dot." in places.caveat
 
 
 def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path
     data = folders(tmp_path / "data", ["a", "b"])
     run_on(data, tmp_path / "run")
     (data / "b").rename(data / "c")
-    with pytest.raises(UsageError, match="classes were called a, b and are called a, c"):
+    with pytest.raises(UsageError, match="classes were named a, b and are now named a, c"):
         resume(tmp_path / "run", steps=2)
 
 

@@ -440,7 +440,7 @@ def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
         train_and_score("seqgan", tmp_path / "b", chosen=small, extractor="digits")
     with pytest.raises(UsageError, match="'fid' is not a metric of sequences"):
         train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["fid"])
-    with pytest.raises(UsageError, match="sequences, which have no resolution"):
+    with pytest.raises(UsageError, match="sequences, which take no resolution"):
         train_and_score("seqgan", tmp_path / "b", chosen={**small, "resolution": 8})
     with pytest.raises(
         UsageError, match="'self_bleu' cannot be measured here: it takes 3 sequences or more, and those"

@@ -358,7 +358,7 @@ def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
 def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
     """Neither a run nor another folder is overwritten, and the message says what to do."""
     small_run(tmp_path / "run")
-    with pytest.raises(UsageError, match=r"holds a run already; go on with it .*--resume"):
+    with pytest.raises(UsageError, match=r"already holds a run; resume it .*--resume"):
         small_run(tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.tex").touch()
@@ -520,7 +520,7 @@ def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
     for image in range(3):
         Image.new("L", (16, 16), image).save(tmp_path / f"{image}.png")
     plan = make_plan("cgan", data=str(tmp_path), chosen={"batch": 2, "resolution": 16})
-    with pytest.raises(UsageError, match="learns from labels, and these images have none"):
+    with pytest.raises(UsageError, match="learns from labels, but these images have none"):
         start(plan, tmp_path / "run")
     assert "cgan" in VARIANTS
 
