@@ -280,7 +280,8 @@ def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:
     diagnostics = Diagnostics()
     (found,) = diagnostics.logs(7, {**HEALTHY, "loss/generator": math.inf}, model)
     assert (found.alarm, found.step) == ("divergence", 7)
-    assert found.saw == "loss/generator is inf; weights, gradients and buffers are still finite, so it comes from a loss."
+    cause = "weights, gradients and buffers are still finite, so it comes from a loss"
+    assert found.saw == f"loss/generator is inf; {cause}."
     assert diagnostics.logs(8, {**HEALTHY, "loss/generator": math.nan}, model) == []
     with torch.no_grad():
         model[2].bias.fill_(math.nan)

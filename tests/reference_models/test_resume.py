@@ -315,7 +315,8 @@ def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
 def test_a_run_does_not_go_back(stopped: Path) -> None:
     """A step that is passed is refused, with the step of the run."""
     with pytest.raises(
-        UsageError, match="is already at step 3, but --steps is 2; give more than 3, or leave it out to continue to step 6"
+        UsageError,
+        match="is already at step 3, but --steps is 2; give more than 3, or leave it out to continue",
     ):
         resume(stopped, steps=2)
     with pytest.raises(UsageError, match="--steps is 2; give 3 or more, or leave it out"):
