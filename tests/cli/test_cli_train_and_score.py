@@ -130,7 +130,7 @@ def test_a_classifiers_error_stands_beside_its_rivals(tmp_path: Path) -> None:
     assert (cells[0], cells[-2:]) == ("test_error", ["lower", "450"])
     assert all(" ± " in cell for cell in cells[1:4])
     assert "held out: digits:test; ± is over these images, after one draw of 20 labels: --seeds N" in done.stdout
-    assert "labels alone: its classifier, trained for as many steps on these labels" in done.stdout
+    assert "labels alone: its classifier, trained for the same number of steps on only these labels" in done.stdout
     written = json.loads((tmp_path / "run/result.json").read_text())
     schema = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(written, schema)

@@ -118,7 +118,7 @@ def test_nll_test_is_the_models_own() -> None:
     for alpha in (1.0, 2.0):
         expected = -model.log_likelihood(tokens, alpha=alpha).mean().item()
         assert nll_test(model, tokens, alpha=alpha).value == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(MetricError, match="tokens from 10 to 10, and the model knows those from 0 to 9"):
+    with pytest.raises(MetricError, match="tokens from 10 to 10, but the model knows 0 to 9"):
         nll_test(model, torch.full((2, 4), 10))
 
 

@@ -216,7 +216,7 @@ def test_a_stream_is_translated_to_its_end(run: Path, tmp_path: Path) -> None:
 def test_other_sizes_need_a_network_that_allows_them(run: Path, any_size: Translator, tmp_path: Path) -> None:
     """pix2pix's U-Net takes 16 x 16 alone; CycleGAN's takes any, also sides that are no multiples of 4."""
     images = torch.zeros(1, 3, 10, 22, dtype=torch.uint8)
-    with pytest.raises(UsageError, match="22 x 10 pixels, and this network translates images of 16 x 16"):
+    with pytest.raises(UsageError, match="22 x 10 pixels, but this network translates only images of 16 x 16"):
         translate(open_translator(run, device="cpu"), images, tmp_path / "no.npz")
     assert not (tmp_path / "no.npz").exists()
     translate(any_size, images, tmp_path / "out.npz")
