@@ -125,7 +125,7 @@ def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no variant": (("-o", "r"), "Say what to train with --variant"),
+    "no variant": (("-o", "r"), "Give a model to train with --variant"),
     "no folder": (("--variant", "gan"), "-o RUN"),
     "unknown variant": (("--variant", "gna", "-o", "r"), "did you mean 'gan'?"),
     "unknown preset": (("--variant", "gan", "--preset", "papr", "-o", "r"), "did you mean 'paper'?"),
