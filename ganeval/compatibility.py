@@ -219,8 +219,8 @@ def _obstacles(
         if one is not None and output is not None and one.outputs is not None and output not in one.outputs:
             held = " and ".join(sorted(one.outputs))
             yield (
-                f"{one.name} holds {held} alone, and no {output}",
-                f"The metric '{name}' needs {output}, and {one.name} holds {held} alone.",
+                f"{one.name} holds only {held}, and no {output}",
+                f"The metric '{name}' needs {output}, but {one.name} holds only {held}.",
             )
     for output in (metric.real, metric.fake):
         if output is not None and output not in extractor.outputs:

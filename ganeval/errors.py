@@ -17,7 +17,7 @@
 Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
 
-`Interrupted` is no error: a signal, such as SIGTERM, asks for the end, as Ctrl-C does.
+`Interrupted` is not an error: a signal, such as SIGTERM, requests the end, as Ctrl-C does.
 """
 
 import signal

@@ -38,7 +38,7 @@ def prepare(
         fakes: What `evaluate` takes as the fakes, for each generator.
         selection: The metrics.
         settings: The settings.
-        variants: Settings that differ from these in protocol or extractor alone; none for these alone.
+        variants: Settings that differ from these only in protocol or extractor; if empty, only these settings are used.
 
     Returns:
         A selection per setup (if lenient, without the metrics that the setup does not allow); a setup per variant; the
@@ -117,7 +117,7 @@ def open_setups(
         settings: Extractor, weights, device and precision, and whether its network is replayed as a CUDA graph.
         inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
             that they name, and never runs.
-        variants: Settings that differ from these in protocol or extractor alone, one per setup; none for these alone.
+        variants: Settings that differ from these only in protocol or extractor, one per setup; if empty, only these.
 
     Returns:
         One setup per variant.
@@ -166,6 +166,6 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
         return replace(real, stored=None, warnings=(remark,))
     took = {real.takes_stored(metric, metric.real) for metric in selection.metrics.values() if metric.real is not None}
     if took == {True}:
-        remark = f"{stored.name} holds images, too; the metrics asked for took its statistics."
+        remark = f"{stored.name} holds images, too; the requested metrics took its statistics."
         return replace(real, source=None, warnings=(remark,))
     return real if True in took else replace(real, stored=None)

@@ -44,7 +44,7 @@ class Ranks(Processes):
     def __init__(self) -> None:
         super().__init__(distributed.get_rank(), distributed.get_world_size())
         self._tasks = 0
-        # Rows are on the CPU, whatever trains or extracts.
+        # Rows are on the CPU, even if training or extraction runs on a GPU.
         with _lost_others(self):
             # torch holds the group until it is destroyed. A reference here would keep it alive until the interpreter
             # ends, and its threads would sometimes abort the process then.

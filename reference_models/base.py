@@ -389,8 +389,7 @@ class Translator(Model):
 
     @classmethod
     def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:  # noqa: ARG003
-        """The model's inputs, made from the aligned pairs of a source: the inputs of the pairs, unless a model
-        overrides this.
+        """The model's inputs, made from the aligned pairs of a source: by default, the inputs of the pairs.
 
         Args:
             pairs: "inputs", uint8 ``[N, C', H', W']``; "images", the targets, uint8 ``[N, C, H, W]``; "labels", the
@@ -407,8 +406,7 @@ class Translator(Model):
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:  # noqa: ARG003
-        """One part with pairs; if the model is not `paired`, one part with inputs and one with the images of other
-        pairs.
+        """One part with pairs; if the model is not `paired`, one with inputs and one with images of other pairs.
 
         Args:
             tensors: "inputs" and "images".

@@ -108,7 +108,7 @@ def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict
     ):
         with pytest.raises(UsageError, match=message):
             ganeval.fid(given, "digits:test", extractor="digits", cache=False)
-    with pytest.raises(UsageError, match="needs logits, and x holds features alone"):
+    with pytest.raises(UsageError, match="needs logits, but x holds only features"):
         ganeval.evaluate(
             "digits:train", Features(real, extractor="digits", name="x"), metrics=["head_accuracy"], extractor="digits"
         )
@@ -142,8 +142,8 @@ def test_metrics_that_need_more_are_left_out_or_refused() -> None:
     """By default the inception score is left out with the reason, and named explicitly it is refused."""
     found = ganeval.evaluate(Features(REAL), Features(FAKE, name="x"), metrics=None)
     assert "is" not in found.metrics
-    assert any("is (x holds features alone, and no logits)" in warning for warning in found.warnings)
-    with pytest.raises(UsageError, match="The metric 'is' needs logits, and x holds features alone"):
+    assert any("is (x holds only features, and no logits)" in warning for warning in found.warnings)
+    with pytest.raises(UsageError, match="The metric 'is' needs logits, but x holds only features"):
         ganeval.inception_score(Features(FAKE, name="x"))
     with pytest.raises(UsageError, match="write their moments with numpy"):
         ganeval.write_reference(Features(REAL), "ref.npz")

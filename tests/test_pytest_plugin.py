@@ -145,7 +145,7 @@ def test_an_update_drops_no_metric(project: pytest.Pytester, measured: Measured)
     measured.result = evaluation()
     found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["E *test_generator.json holds kid, and the result does not; remove the file first"])
+    found.stdout.fnmatch_lines(["E *test_generator.json holds kid, but the result does not; remove the file first"])
     assert baseline(project).read_bytes() == before
 
 

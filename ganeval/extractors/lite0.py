@@ -99,7 +99,7 @@ class Block:
 
 
 def _blocks() -> Iterator[Block]:
-    """The inverted residual blocks: expand (but for the first), filter each channel, project."""
+    """The inverted residual blocks: expand (except the first), filter each channel, project."""
     channels, number = STEM, 0
     for stage in STAGES:
         for place in range(stage.blocks):

@@ -3,7 +3,7 @@
 On a CPU, an extractor that is thread-safe takes as many batches at a time as torch has threads, each on one thread.
 With several threads at one batch, every layer waits for the slowest of them, so that a second busy process on the
 machine costs far more than its share (`benchmarks neighbour`). How a sum is rounded depends on how many threads share
-it: a batch that has one thread gives the same rows on any number of cores, whatever else runs there.
+it: a batch that has one thread gives the same rows on any number of cores, independent of other processes.
 
 A CUDA device always has a batch waiting: images are copied to it from pinned memory, and rows back, while the calling
 thread continues; this waits only for the rows of the previous batch.

@@ -59,7 +59,7 @@ def _parsed(stream: BinaryIO, path: Path) -> object:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors: pickled code is refused and was not run. "
-            "Save the model's state_dict() alone."
+            "Save only the model's state_dict()."
         ) from error
     except Exception as error:
         # Damaged bytes surface as nearly any exception of the two parsers.

@@ -1,6 +1,6 @@
 """The published Inception weights: where they are, how they are downloaded, and what can replace them.
 
-A weights file is read with torch's loader for tensors alone, or as safetensors: pickled code in it is refused and never
+A weights file is read with torch's tensors-only loader, or as safetensors: pickled code in it is refused and never
 executed. Its SHA-256 is computed on every load, and only the published bytes give published numbers.
 """
 

@@ -24,7 +24,7 @@ def partners_by_name(first: NamedSet, second: NamedSet) -> list[int]:
         twice = next((key for key, count in Counter(side).items() if count > 1), None)
         if twice is not None:
             both = " and ".join(source.item_name(index) for index, key in enumerate(side) if key == twice)
-            raise SourceError(f"{both} have one name but for the ending; leave one out (exclude, --exclude).")
+            raise SourceError(f"{both} have the same name except for the ending; leave one out (exclude, --exclude).")
     _check_complete(first[0], second[0], *keys)
     places = {key: place for place, key in enumerate(keys[1])}
     return [places[key] for key in keys[0]]

@@ -146,7 +146,7 @@ def check_kind(recipe: Recipe, spec: str) -> None:
     if is_sequences(spec) == wanted:
         return
     if wanted:
-        raise UsageError(f"{recipe.variant} learns from sequences, and '{spec}' is {NO_SEQUENCES}")
+        raise UsageError(f"{recipe.variant} learns from sequences, but '{spec}' is {NO_SEQUENCES}")
     learners = [name for name, one in VARIANTS.items() if is_sequences(one.recipe("quick").data)]
     raise UsageError(
         f"{recipe.variant} learns from images, but '{spec}' is a source of sequences; give a source of images, or a "

@@ -31,8 +31,8 @@ class ScoredRun:
     Attributes:
         run: The run's folder; `ckpt:RUN` is a source in every ganeval function.
         training: The training at its end: model, average, plan, step.
-        diagnostics: Alarms of the training and of the final scores. scores: The model's scores, and those of what they
-        are compared with, such as the noise floor.
+        diagnostics: Alarms of the training and of the final scores.
+        scores: The model's scores, and those of what they are compared with, such as the noise floor.
         published: Each published number of the recipe, compared with this run.
         pictures: Image files that were written, each with a description.
         report_data: Chooses what a page shows of the run.

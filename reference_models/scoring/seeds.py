@@ -25,7 +25,7 @@ class SeedsSummary:
         runs: Each run as a JSON document (`ScoredRun.to_dict`).
         label_draws: The errors of a semi-supervised model and its rivals; None for other models and for a single run.
         warnings: What to know before using the scores.
-        report: The inputs of a page of all runs; None where none was asked for.
+        report: The inputs of a page of all runs; None if not requested.
     """
 
     root: Path

@@ -95,7 +95,7 @@ def test_one_run_a_side_gets_no_verdict(run: Run, there: Path) -> None:
         ("real b1 b2 --runs A=a1 --runs B=b1", "b1 is given together with --runs"),
         ("--runs A=a1 --runs B=b1", "Give the reals to measure a1 against"),
         ("real --runs A=a1,zz --runs B=b1", "zz does not exist"),
-        ("real --runs A=a1 --runs B=b1.json", "a1 is to be measured, and b1.json is a saved result"),
+        ("real --runs A=a1 --runs B=b1.json", "a1 is to be measured, but b1.json is a saved result"),
         ("real --runs A=a1.json --runs B=b1.json", "real would not be read"),
         ("--runs A=a1.json --runs B=a1.json", "a1.json is a run of A and of B"),
         ("--runs A=a1.json --runs B=c*.json", "No file matches c*.json"),

@@ -103,7 +103,7 @@ def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path
         ),
         (2, ("--metrics", "fid,precision"), "'precision' cannot be measured here (training images: 2, fakes: 2)"),
         (9, ("--metrics", "kid", "--num-samples", "2", "--option", "kid.subset_size=1000"), "'kid' cannot be measured"),
-        (9, ("--metrics", "cas"), "'cas' needs the class of every image, and gan is not conditional"),
+        (9, ("--metrics", "cas"), "'cas' needs the class of every image, but gan is not conditional"),
         (9, ("--metrics", "fid", "--option", "cas.seed=1"), "options for 'cas', which is not measured"),
     ],
 )

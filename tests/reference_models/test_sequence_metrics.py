@@ -133,7 +133,7 @@ def test_a_temperature_lowers_nll_oracle_below_the_entropy() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     """Too few or empty sequences, other lengths and tokens, impossible options."""
     tokens = Oracle.of(ORACLE).tokens()
-    with pytest.raises(MetricError, match=r"shape \[1, 4\], and the oracle rates 2 or more of 4 tokens"):
+    with pytest.raises(MetricError, match=r"shape \[1, 4\], but the oracle rates 2 or more of 4 tokens"):
         nll_oracle(tokens[:1], ORACLE)
     with pytest.raises(MetricError, match=r"shape \[400, 3\]"):
         nll_oracle(tokens[:, :3], ORACLE)
@@ -141,7 +141,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         nll_oracle(tokens - 1, ORACLE)
     with pytest.raises(SourceError, match="is not an oracle"):
         nll_oracle(tokens, "oracle:x")
-    with pytest.raises(MetricError, match="needs 2 or more references, and there are 1"):
+    with pytest.raises(MetricError, match="needs 2 or more references, but there are 1"):
         bleu([[1], [2]], [[1]])
     with pytest.raises(MetricError, match="Number 1 of the fakes has no words"):
         bleu([[1], []], [[1], [2]])

@@ -208,7 +208,7 @@ def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TrainingError, match=r"step 4 could not be written \(No space left on device\).*still good"):
+    with pytest.raises(TrainingError, match=r"step 4 could not be written \(No space left on device\).*still valid"):
         loop.run()
     monkeypatch.undo()
     assert named(loop.folder) == ["last"]
@@ -228,7 +228,7 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
 
     before = signal.getsignal(signal.SIGINT)
     loop = small_run(tmp_path / "run", callbacks=Callbacks(monitors=[interrupt]))
-    with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` continues"):
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
     assert signal.getsignal(signal.SIGINT) is before

@@ -163,7 +163,7 @@ def test_held_out_pairs_that_are_training_pairs_are_counted(tmp_path: Path) -> N
     data = "edges:digits:test"
     scored = train_and_score("pix2pix", tmp_path / "run", data=data, held_out=data, chosen=SMALL, device="cpu")
     assert scored.scores.against == "edges:digits:test, 450 pairs, 450 of which it was trained on"
-    assert scored.scores.caveats[0].startswith("450 of the 450 held-out pairs are among those")
+    assert scored.scores.caveats[0].startswith("450 of the 450 held-out pairs are training data")
 
 
 def test_options_of_images_are_refused_for_translations(tmp_path: Path) -> None:
