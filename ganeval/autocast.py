@@ -45,6 +45,6 @@ def autocast(device: str, precision: Precision) -> AbstractContextManager[object
     import torch
 
     enabled = precision in _DTYPES
-    # Outside autocast the dtype is not looked at, but float32 would draw a warning.
+    # Without autocast the dtype is ignored, but float32 would cause a warning.
     dtype: torch.dtype = getattr(torch, _DTYPES.get(precision, "bfloat16"))
     return torch.autocast(torch.device(device).type, dtype=dtype, enabled=enabled)

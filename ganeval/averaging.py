@@ -1,10 +1,9 @@
-"""The mean of several evaluations of one set's random splits: of random halves, it is the noise floor.
+"""The mean of evaluations over random splits of one set; over random halves, it is the noise floor.
 
-The error bar is that of one value, as a generator's. The spread of values between splits would understate it: halves of
-one set share its images, and a half's mean has half the variance that it has over fresh sets of its size. In
+The error bar is that of a single value, as for a generator. The spread of values between splits would understate it:
+halves of one set share its images, and a half's mean has half the variance that it has over fresh sets of its size. In
 simulations the spread was from 0.7 (vendi, nn) to 0.85 (precision, kid) of the true error. So the splits' own error is
-given: 0.9 to 1.05 of the true one there, and 1.3 and more where a metric overstates it for sets that are alike (fid,
-nn).
+given: 0.9 to 1.05 of the true error there, and 1.3 or more where a metric overstates it for similar sets (fid, nn).
 """
 
 import math
@@ -19,14 +18,14 @@ from ganeval.results import CLASS, Evaluation, MetricResult
 
 
 def mean_evaluation(found: Sequence[Evaluation], sides: Mapping[str, Any]) -> Evaluation:
-    """One evaluation of several, with the metrics that all of them have.
+    """Average several evaluations, over the metrics that all of them have.
 
     Args:
-        found: Two or more, of equal settings.
+        found: Two or more evaluations with equal settings.
         sides: What the provenance says of both sets.
 
     Returns:
-        Means of values, errors and intervals; warnings and notes of any.
+        Means of values, errors and intervals; all warnings and notes, without repeats.
 
     Raises:
         MetricError: They have no metric in common.
@@ -35,7 +34,7 @@ def mean_evaluation(found: Sequence[Evaluation], sides: Mapping[str, Any]) -> Ev
     names = [name for name in found[0].metrics if all(name in one.metrics for one in found)]
     if not names:
         raise MetricError(
-            f"None of the metrics could be computed for all {len(found)} splits: {' '.join(warnings)} Give more images."
+            f"No metric could be computed for all {len(found)} splits: {' '.join(warnings)} Give more images."
         )
     return replace(
         found[0],
@@ -59,7 +58,7 @@ def _mean(results: Sequence[MetricResult]) -> MetricResult:
         results[0],
         value=fmean(values),
         standard_error=None if bare else math.sqrt(fmean(error**2 for error in errors)),
-        # The mean of intervals that end where the metric does, ends there too.
+        # If every interval ends at a bound of the metric, so does their mean.
         interval=None if bare else (fmean(low for low, _ in bounds), fmean(high for _, high in bounds)),
         method=f"{method}; error and interval as of one: {(bare or results[0]).method}",
         details={"spread": stdev(values), **_by_class(results)},
@@ -75,7 +74,7 @@ def _by_class(results: Sequence[MetricResult]) -> dict[str, float]:
 
 
 def _once(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each once; of those that differ in numbers alone, or say why one metric was not measured, the first."""
+    """Remove repeats: texts that differ only in numbers, or only in why one metric was not measured, are repeats."""
     found: dict[str, str] = {}
     for text in texts:
         metric, unmeasured, _ = text.partition(" was not measured: ")

@@ -51,7 +51,7 @@ FORMAT = 1
 FOLDERS = ("features", "stamps", "sizes", "segments")
 # Exceptions of reading a missing, truncated or overwritten entry.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
-# Distinct image sizes that are stored; sets with more are photographs of many sizes, about which nothing is remarked.
+# Maximum number of image sizes to store; sets with more are photographs of many sizes, which need no remark.
 MAX_SIZES = 100
 
 
@@ -161,7 +161,7 @@ class Cache:
         outputs: frozenset[Output],
         reading: Reading,
     ) -> Segments | None:
-        """Where segments are kept; None for few images, and where they could not be recognised later."""
+        """Where segments are kept; None if there are few images, or the segments could not be recognised later."""
         few = segment_count(length(source) or 0) < 2
         unsafe = fingerprint.fast is None or not fingerprint.settled
         if few or unsafe or not all(one.weights.complete for one in extractors.values()):
@@ -174,7 +174,7 @@ class Cache:
         try:
             return source.fingerprint()
         except DecodeError:
-            # Reading comes to this image too, and fails or skips it as the settings say.
+            # Reading the source reaches this image too, and fails or skips it as the settings say.
             return None
 
     def _content(self, fingerprint: Fingerprint, source: Source) -> str | None:
@@ -363,7 +363,7 @@ class Cache:
                 yield file
         except OSError as error:
             raise CacheError(
-                # Where a disk is full, numpy says how many values were written, and no more.
+                # On a full disk, numpy's error says only how many values were written.
                 f"The cache at {self.root} cannot be written: {error.strerror or f'disk full ({error})'}. The result "
                 "is not affected; free some space, set GANEVAL_CACHE to another folder, or switch the cache off "
                 "(--no-cache)."
@@ -420,7 +420,7 @@ def _moments_of(
 
 
 def _about(report: ReadReport) -> dict[str, object]:
-    """What is stored of a report: conversions, and sizes as [width, height, images] up to MAX_SIZES of them."""
+    """What is stored about a reading: conversions, and sizes as [width, height, images] up to MAX_SIZES of them."""
     sizes = [[*size, count] for size, count in report.sizes.items()] if len(report.sizes) <= MAX_SIZES else []
     return {"conversions": dict(report.conversions), "sizes": sizes}
 

@@ -1,9 +1,9 @@
-"""CLIPScore: how well images fit their captions, by the embeddings of a CLIP.
+"""CLIPScore: how well images fit their captions, by the embeddings of a CLIP model.
 
-Two conventions are in use, whose numbers have nothing in common:
+Two conventions are in use, whose numbers are not comparable:
 
-- "torchmetrics": 100 times the cosine, its mean over images cut off at 0. Usually of ViT-L/14.
-- "hessel": 2.5 times the cosine, cut off at 0 for each image; captions begin with "A photo depicts". Of ViT-B/32.
+- "torchmetrics": 100 times the cosine; the mean over images is clipped at 0. Usually with ViT-L/14.
+- "hessel": 2.5 times the cosine, clipped at 0 for each image; captions begin with "A photo depicts". With ViT-B/32.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ class TextTower(Protocol):
         ...
 
 
-# What opens the text tower, by the first word of an extractor.
+# The function that opens the text tower, by the first word of the extractor.
 TOWERS: Mapping[str, Callable[[Request], TextTower]] = MappingProxyType(
     {"open_clip": open_clip.open_text_tower, "hf": transformers.open_text_tower}
 )
@@ -67,7 +67,7 @@ class Convention:
         name: The name that selects it.
         extractor: The model of published numbers.
         scale: Cosines are multiplied by this.
-        each: Whether scores of single images are cut off at 0, and not their mean.
+        each: Whether the score of each image is clipped at 0, instead of their mean.
         prefix: What captions begin with.
     """
 
@@ -138,7 +138,7 @@ def clip_score(
         raise UsageError(f"{opened.name} is not a folder; captions belong to the files of a folder of images.")
     names = [opened.source.item_name(index) for index in range(len(opened.source))]
     file = None if captions is None else expanded(captions, by="captions")
-    # Before the model, which may be downloaded.
+    # Checked before the model is opened, which may start a download.
     texts, where, strays = captions_of(Path(images), names, file)
     (setup,) = open_setups(asked, [opened])
     _, argument = find_extractor(asked.extractor)
@@ -198,5 +198,5 @@ def clip_score(
 
 
 def _cut_off(low: float, high: float) -> tuple[float, float]:
-    """An interval of a value that is cut off at 0."""
+    """The interval of a value that is clipped at 0."""
     return max(low, 0.0), max(high, 0.0)

@@ -1,4 +1,4 @@
-"""Which classes of two labelled sets are the same: those of one name, or of one number."""
+"""Match the classes of two labelled sets, by name or by number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from ganeval.sources.files import class_numbers
 
 @dataclass(frozen=True, slots=True)
 class AlignedClasses:
-    """The classes of two sets under the same numbers.
+    """The labels of two sets with the same numbering of classes.
 
     Attributes:
         real: int64 [N], the class of every real image.
         fake: int64 [M], the class of every fake image.
-        names: Of the classes that have one, by number.
-        caveat: What was assumed; None where nothing was.
+        names: The names of classes, by number; only of those that have a name.
+        caveat: What was assumed; None if nothing was.
     """
 
     real: Tensor
@@ -35,13 +35,13 @@ def align_classes(
 ) -> AlignedClasses:
     """Align by name where both sets have names; by number where the names are numbers, or one set has no names.
 
-    Numbers that can only be places among the other set's names are taken for that, with a caveat.
+    Numbers that can only be positions in the other set's list of names are treated as positions, with a caveat.
 
     Args:
         real: int64 [N], the class of every real image.
         fake: int64 [M], the class of every fake image.
-        real_names: Of classes 0, 1, ... of the reals; None without names.
-        fake_names: The same of the fakes.
+        real_names: Names of classes 0, 1, ... of the reals; None without names.
+        fake_names: The same for the fakes.
 
     >>> align_classes(torch.tensor([0, 1]), torch.tensor([0]), real_names=["cat", "dog"], fake_names=["dog"]).fake
     tensor([1])
@@ -61,7 +61,7 @@ def align_classes(
 
 
 def _by_name(real: Tensor, real_names: Sequence[str], fake: Tensor, fake_names: Sequence[str]) -> AlignedClasses:
-    """Classes that only the fakes have come after those of the reals."""
+    """Match classes by name; those that only the fakes have come after those of the reals."""
     real_numbers, fake_numbers = class_numbers(real_names), class_numbers(fake_names)
     if real_numbers is not None and fake_numbers is not None:
         return AlignedClasses(torch.tensor(real_numbers)[real], torch.tensor(fake_numbers)[fake])
@@ -71,15 +71,15 @@ def _by_name(real: Tensor, real_names: Sequence[str], fake: Tensor, fake_names: 
 
 
 def _are_numbers(labels: Tensor, numbers: Sequence[int]) -> bool:
-    """Whether labels mean these numbers; places among them are 0, 1, ..., and some not among the numbers themselves."""
+    """Whether labels are these numbers, not positions: if all are among them, or not all could be positions."""
     found = set(labels.tolist())
     return found <= set(numbers) or not found <= set(range(len(numbers)))
 
 
 def _caveat(which: str, names: Sequence[str], other: str) -> str:
-    """The warning about numbers that were taken for places among names."""
+    """The warning about numbers that were treated as positions in the list of names."""
     shown = ", ".join(f"{place} for '{name}'" for place, name in enumerate(names[:2]))
     return (
-        f"The classes of the {which} have names and those of the {other} have numbers alone: number {shown} and so on "
+        f"The classes of the {which} have names and those of the {other} only numbers: number {shown} and so on "
         "was taken, in the order of the names. Where they mean something else, name the class folders by their numbers."
     )

@@ -165,7 +165,7 @@ def compare_runs(
 
 
 def _comparisons(names: Iterable[str], found: Sequence[Sequence[Evaluation]], selection: Selection) -> list[Comparison]:
-    """A comparison per setup of what `evaluations` gave, corrected together."""
+    """One comparison per setup, from what `evaluations` returned; p-values are corrected over all setups together."""
     by_setup = [dict(zip(names, setup, strict=True)) for setup in zip(*found, strict=True)]
     judged = joint_differences([(by_name, partial(_covariance, by_name, selection)) for by_name in by_setup])
     compared = []

@@ -285,7 +285,7 @@ class ExtractorsComparison:
         return cls(comparisons)
 
     def _verdicts(self) -> dict[str, dict[tuple[str, str], dict[str, Verdict]]]:
-        """By metric, pair and extractor, of the metrics that two extractors have."""
+        """Verdicts by metric, pair and extractor, for the metrics that at least two extractors have."""
         found: dict[str, dict[tuple[str, str], dict[str, Verdict]]] = {}
         for extractor, comparison in self.comparisons.items():
             for one in comparison.differences:
@@ -341,7 +341,7 @@ def joint_differences(
 
 
 def _judged(groups: "Sequence[Sequence[_Gap]]") -> list[tuple[Difference, ...]]:
-    """The differences of groups, with p-values corrected over all of them."""
+    """Verdicts on the differences of all groups, with p-values corrected over all of them."""
     corrected = iter(holm([gap.p_value for gaps in groups for gap in gaps]))
     return [tuple(gap.judged(next(corrected)) for gap in gaps) for gaps in groups]
 
@@ -349,7 +349,7 @@ def _judged(groups: "Sequence[Sequence[_Gap]]") -> list[tuple[Difference, ...]]:
 def _gaps(
     evaluations: Mapping[str, Evaluation], covariance: CovarianceOf, distribution: Distribution
 ) -> "Iterator[_Gap]":
-    """The differences of one comparison, not judged yet."""
+    """The differences of one comparison, without verdicts yet."""
     for first, second in combinations(evaluations, 2):
         a, b = evaluations[first].metrics, evaluations[second].metrics
         for name in a:
@@ -402,7 +402,7 @@ def verdict_on(worse: float, p_corrected: float | None) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A difference that has not been judged yet. worse: by how much, on the scale where less is better."""
+    """A difference without a verdict yet. worse: its size on a scale where less is better."""
 
     metric: str
     first: str
@@ -467,7 +467,7 @@ class _Gap:
         )
 
     def _needed(self, p_corrected: float | None) -> int | None:
-        """Images a set: the error falls with their root, and the correction stays what it is."""
+        """Images per set for a verdict: the error falls with their root, and the correction stays the same."""
         if not self.value or not self.standard_error or not self.p_value or p_corrected is None:
             return None
         level = SIGNIFICANCE * self.p_value / p_corrected
@@ -483,10 +483,10 @@ def difference_error(a: MetricResult, b: MetricResult, shared: float | None) -> 
     if not math.isfinite(apart):
         return math.hypot(a.standard_error, b.standard_error)
     common = 2 * (shared or 0.0)
-    # On either side of an ideal, what moves both values the same way moves their distances apart.
+    # If the ideal lies between the values, a common change moves their distances from it in opposite directions.
     if a.ideal is not None and (a.value - a.ideal) * (b.value - a.ideal) < 0:
         common = -common
-    # What rounding leaves of noise that is common to the last digit is no noise.
+    # If the values share all their noise, what remains is only rounding.
     return math.sqrt(apart - common) if apart - common > ROUNDING * apart else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Whether sets, extractors and metrics fit together: all that can be refused before the first image is decoded."""
+"""Check that sets, extractors and metrics fit together: all errors that can be raised before an image is decoded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ from ganeval.sources.statistics import Statistics
 
 
 def check_sizes(extractor: Extractor, report: ReadReport) -> None:
-    """The sizes of images that were read must fit an extractor that needs one, and those it was asked about before.
+    """Check the sizes of images that were read, for an extractor that needs images of one size.
 
     Args:
         extractor: Any extractor.
-        report: Of the reading of a set.
+        report: The report of reading a set.
 
     Raises:
         ExtractorError: The extractor does not compare images of these sizes.
@@ -37,22 +37,22 @@ def check_sizes(extractor: Extractor, report: ReadReport) -> None:
 
 
 def check_features(features: Sequence[Features], images: str | None, extractor: str) -> None:
-    """Given features must be of one extractor, and of that of the images next to them.
+    """Check that given features are of one extractor, which is also that of the images they are compared with.
 
     Args:
         features: Every set of features that was given.
-        images: The name of a set of images among the other sets; None where there is none.
+        images: The name of a set of images among the other sets; None if there is none.
         extractor: What extracts the features of images, as the settings name it.
 
     Raises:
-        UsageError: They are of different extractors or widths, or do not say that they are of this one.
+        UsageError: The features are of different extractors or widths, or do not state that they are of this extractor.
     """
     stated = {side.extractor: side.name for side in features if side.extractor is not None}
     widths = {side.rows.shape[1]: side.name for side in features}
     if len(stated) > 1:
         (one, first), (other, second) = list(stated.items())[:2]
         raise UsageError(
-            f"{first} holds features of '{one}' and {second} of '{other}': distances between these say nothing."
+            f"{first} holds features of '{one}' and {second} of '{other}': distances between these have no meaning."
         )
     if len(widths) > 1:
         (wide, first), (wider, second) = list(widths.items())[:2]
@@ -74,7 +74,7 @@ def check_features(features: Sequence[Features], images: str | None, extractor: 
 
 
 def check_width(side: Features, extractor: Extractor) -> None:
-    """UsageError for features that are not as wide as those of the extractor that they are said to be of."""
+    """UsageError for features with another width than those of the extractor they are declared to be of."""
     width = side.rows.shape[1]
     if extractor.dimensions not in (None, width):
         raise UsageError(
@@ -109,9 +109,9 @@ def check_extracted(extracted: Extracted, extractor: Extractor, protocol: Protoc
 
 
 def check_word(extracted: Extracted, extractor: str) -> None:
-    """As `check_extracted`, of extractors of this package alone, by their names before one is opened."""
+    """Like `check_extracted`, but by name, before an extractor is opened; only for extractors of this package."""
     words = [str(name).partition(":")[0] for name in (extracted.measured["extractor"], extractor)]
-    # What `py:` names may call itself by any name.
+    # An extractor opened by `py:` may have any name.
     if words[0] != words[1] and all(word in EXTRACTORS and word != "py" for word in words):
         _check_measured(extracted.name, extracted.measured, {**extracted.measured, "extractor": extractor})
 
@@ -127,8 +127,8 @@ def _check_measured(name: str, measured: Mapping[str, object], asked: Mapping[st
 
 
 def unlabelled(name: str, of: str, why: object) -> str:
-    """The error of a metric of classes where those of the set `of` are not known; why: none were read, where known."""
-    advice = f"{why}. Mend that, or give" if why else "give"
+    """The error for a metric that needs classes if those of the set `of` are unknown; why: the reason, if known."""
+    advice = f"{why}. Correct that, or give" if why else "give"
     return (
         f"The metric '{name}' needs the class of every image, and those of {of} are not known: {advice} a "
         "folder of class folders, or with dataset.json, labels.csv or metadata.jsonl, an .npz with `labels` or "
@@ -158,13 +158,13 @@ def check_inputs(settings: Settings, variants: Sequence[Settings], inputs: Seque
 def check_supported(
     selection: Selection, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
 ) -> Selection:
-    """The selection; a lenient one without the metrics that this setup and these sets do not allow.
+    """Check the metrics against the setup and the sets; a lenient selection loses those that cannot be computed.
 
     Args:
         selection: The metrics.
         setup: The protocol and extractor.
-        real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
-        fakes: The fakes as they were opened.
+        real: The opened reals; None if no metric uses them, or they are not known yet.
+        fakes: The opened fakes.
 
     Returns:
         The selection.
@@ -191,7 +191,7 @@ def check_supported(
 
 
 def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:
-    """A lenient selection without the metrics that cannot be computed; UsageError for another, and if none remain."""
+    """Remove the metrics that cannot be computed; UsageError if the selection is not lenient, or none remain."""
     if not obstacles:
         return selection
     if not selection.lenient:
@@ -212,15 +212,15 @@ def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> 
 def _obstacles(
     name: str, metric: Metric, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
 ) -> Iterator[tuple[str, str]]:
-    """Why a metric cannot be computed: in short, for a list of those left out, and as an error."""
+    """Why a metric cannot be computed: as a short phrase for the list of metrics left out, and as an error message."""
     extractor = setup.extractor
     sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
     for one, output in sides:
         if one is not None and output is not None and one.outputs is not None and output not in one.outputs:
             held = " and ".join(sorted(one.outputs))
             yield (
-                f"{one.name} holds {held} alone, and no {output}",
-                f"The metric '{name}' needs {output}, and {one.name} holds {held} alone.",
+                f"{one.name} holds only {held}, and no {output}",
+                f"The metric '{name}' needs {output}, but {one.name} holds only {held}.",
             )
     for output in (metric.real, metric.fake):
         if output is not None and output not in extractor.outputs:

@@ -1,4 +1,4 @@
-"""Compute metrics of two sets of features: the step that files, streams, random halves and all protocols share."""
+"""Compute metrics of two sets of features: the same step for files, streams, random halves and every protocol."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -23,7 +23,7 @@ from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
 from ganeval.uncertainty import Estimate, summary
 
-# What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
+# The estimates of a metric's function by name, or its error; and caveats of objects in its options.
 _FamilyOutcome = tuple[Mapping[str, Estimate] | MetricError, list[str]]
 
 
@@ -33,15 +33,15 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     Args:
         selection: The metrics, with their options.
         setup: The protocol and extractor of the features.
-        real: The reals; None where no metric looks at them.
+        real: The reals; None if no metric uses them.
         fake: The fakes.
-        seed: Of subsets and generators, for the provenance.
+        seed: The seed of subsets and generators, for the provenance.
 
     Returns:
         The results, with the estimates and sets they were computed from.
 
     Raises:
-        MetricError: A metric cannot be computed; of a lenient selection, none can.
+        MetricError: A metric cannot be computed or, if the selection is lenient, no metric can.
         UsageError: A metric needs classes or outputs that a set does not have.
         ExtractorError: The extractor does not compare images of the sets' sizes.
     """
@@ -54,11 +54,11 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
         name: (options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol))
         for name, metric in selection.metrics.items()
     }
-    # Names that share a call, such as precision and recall, share its key.
+    # Metrics that one call computes, such as precision and recall, have one key.
     calls = {key: name for name, (key, _) in reversed(list(resolved.items()))}
     team, own = processes(), dict[str, _FamilyOutcome]()
     with team.together():
-        # Processes compute them in turn, and exchange what they found.
+        # Each process computes a share of the metrics; then they exchange the results.
         for key, name in sorted(calls.items())[team.rank :: team.size]:
             metric, options = selection.metrics[name], resolved[name][1]
             told: list[str] = []
@@ -114,7 +114,7 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
 def _data(
     metric: Metric, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, ddof: int
 ) -> list[Tensor | Gaussian]:
-    """What a metric takes of each set that it uses, on the device that computes."""
+    """The features that a metric takes from each set it uses, on the device that computes."""
     return [
         side.data(metric, output, ddof=ddof, device=_device(setup))
         for side, output in ((real, metric.real), (fake, metric.fake))
@@ -128,7 +128,7 @@ def _device(setup: Setup) -> str:
 
 
 def _classes(selection: Selection, real: FeatureSet | None, fake: FeatureSet) -> AlignedClasses | None:
-    """The classes of both sets under the same numbers; None where no metric takes them, or they are not known."""
+    """The labels of both sets with the same numbering; None if no metric takes them, or they are not known."""
     wanted = any(map(needs_labels, selection.metrics.values()))
     if not wanted or real is None or real.labels is None or fake.labels is None:
         return None
@@ -161,17 +161,17 @@ def metric_result(
     ideal: float | None = None,
     of_reals: bool = True,
 ) -> MetricResult:
-    """An estimate as a result keeps it.
+    """The result that keeps an estimate.
 
     Args:
         estimate: What a metric returned.
         direction: Which values are better.
-        n_real: The number of reals, where it is known.
+        n_real: The number of reals, if known.
         n_fake: The number of fakes.
-        options: Of the metric, as JSON can hold them.
-        ideal: The best value, of a metric that has one.
-        of_reals: Whether the part of the error that is due to the reals is kept, where the metric knows it: that of
-            reals that other results have in common.
+        options: Of the metric, as JSON values.
+        ideal: The best value, if the metric has one.
+        of_reals: Whether to keep the part of the error due to the reals, if the metric gives it. Results that share
+            their reals use it.
 
     Returns:
         The result.

@@ -40,7 +40,7 @@ def find_device(device: object) -> str:
         # To and from it: "meta" takes numbers, but gives none back.
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # CUDA says what is amiss with it; others list everything that torch could have been built with.
+        # CUDA's message states the problem; those of other devices only list the backends that torch knows.
         reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
         here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
         raise UsageError(

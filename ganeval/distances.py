@@ -23,15 +23,15 @@ from ganeval.precision import full_precision
 Distance = Literal["euclidean", "cosine"]
 # Bytes per tile, and of the rows that are converted to float64 at a time.
 TILE_BYTES = 1 << 24
-# Pairs per row from which finding equal rows first is faster.
+# From this many pairs per row on, finding equal rows first is faster.
 MANY = 8
-# Squares up to so many times their error bound are settled by the differences of the rows.
+# Squares up to this many times their error bound are computed again from the differences of the rows.
 SETTLED = 300
 ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 
 
 class Rows:
-    """One set of features [N, D], finite; "cosine" compares directions alone.
+    """One set of features [N, D], finite; "cosine" compares only directions.
 
     chosen: int64 [n], the rows that make up the set, which are not copied; None for all of them, in their order.
 
@@ -62,7 +62,7 @@ class Rows:
         return rows if self.lengths is None else rows / self.lengths[chosen]
 
     def about(self, centre: Tensor, chosen: slice | Tensor) -> Tensor:
-        """Rows minus a centre (float64 [D]), in float32 or float64: each element accurate to a few roundings."""
+        """Rows minus a centre (float64 [D]), in float32 or float64, accurate to a few roundings per element."""
         if self.lengths is not None or self.features.dtype == torch.float64:
             return self[chosen] - centre
         # A float32 difference is rounded relative to itself, so in two steps the size of the centre costs no digits.
@@ -70,7 +70,7 @@ class Rows:
         return self._given(chosen).float().sub(high).sub_((centre - high).float())
 
     def _given(self, places: slice | Tensor) -> Tensor:
-        """Rows as they were given."""
+        """Rows in their original dtype."""
         return self.features[places if self.chosen is None else self.chosen[places]]
 
     def parts(self) -> Iterator[Tensor]:
@@ -158,7 +158,7 @@ class Frame:
                 yield rows, columns, squares_of_all(x, y, self.lengths[0][rows], self.lengths[1][columns])
 
     def settled_tiles(self) -> Iterator[tuple[slice, slice, Tensor]]:
-        """The same, but squares that rounding would change by more than some thousandths are from the differences."""
+        """The same, but squares with a rounding error above some thousandths are computed from differences."""
         for rows, columns, tile in self.tiles():
             lengths = self.lengths[0][rows]
             i, j = (tile <= SETTLED * self.slack(lengths, torch.zeros_like(lengths))[:, None]).nonzero(as_tuple=True)

@@ -67,14 +67,14 @@ def read_text(path: Path, *, most: int = MAX_BYTES) -> str:
     finally:
         os.close(descriptor)
     try:
-        # Editors of Windows put a mark at the beginning, which is no part of the text.
+        # Windows editors put a byte order mark at the beginning, which is not part of the text.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError("is not UTF-8 text.") from error
 
 
 def _chunks(descriptor: int, most: int) -> Iterator[bytes]:
-    """The bytes of an open file in pieces; DocumentError for more than `most`."""
+    """The bytes of an open file in pieces; DocumentError for more than `most` bytes."""
     size, chunk = 0, _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
     while chunk := chunk or os.read(descriptor, _CHUNK):
         size += len(chunk)
@@ -217,5 +217,5 @@ def _float(text: str) -> float:
 
 
 def _toml_float(text: str) -> float:
-    """A number, or TOML's words for NaN and infinity, which the checks of individual keys refuse."""
+    """A number, also NaN or infinity, which TOML allows and the checks of individual keys refuse."""
     return float(text) if text.lstrip("+-") in ("inf", "nan") else _float(text)

@@ -1,4 +1,4 @@
-"""Images that are equal in every pixel: within a set, and between fakes and reals."""
+"""Find images that are equal in every pixel: within a set, and between fakes and reals."""
 
 import hashlib
 from dataclasses import replace
@@ -13,18 +13,18 @@ from ganeval.outputs import Output
 from ganeval.results import Evaluation
 from ganeval.sources.base import ImageBatch
 
-# Rows that are copied at a time.
+# Rows to copy at a time.
 ROWS_A_COPY = 8192
 
 
 def pixel_digests(batch: ImageBatch) -> Tensor:
-    """A number of every image, equal for images of equal pixels, in the format of any file.
+    """One number per image, equal for images with equal pixels, whatever their file format.
 
     Args:
         batch: uint8 RGB images, of any sizes.
 
     Returns:
-        int64 [len(batch)] on the CPU. Different images share theirs with a probability of 2^-64.
+        int64 [len(batch)] on the CPU. Two different images have the same number with a probability of 2^-64.
     """
     digests = torch.empty(len(batch), dtype=torch.int64, device="cpu")
     for group in batch.groups:
@@ -57,7 +57,7 @@ def with_equal_rows(arrays: dict[Output, Tensor], pixels: Tensor) -> dict[Output
 
 
 def with_rows_of(real: FeatureSet, fake: FeatureSet) -> FeatureSet:
-    """Give every fake that is a real image that image's row, for the same reason.
+    """Give every fake that equals a real the row of that real, for the same reason.
 
     Args:
         real: The reals.
@@ -77,10 +77,10 @@ def with_rows_of(real: FeatureSet, fake: FeatureSet) -> FeatureSet:
 
 
 def copied(real: FeatureSet, fake: FeatureSet) -> Tensor | None:
-    """Which real image every fake equals in all pixels.
+    """For each fake, the real that equals it in every pixel.
 
     Returns:
-        int64 [M]: a row of the reals, -1 where there is no equal one; None where the pixels of a set are not known.
+        int64 [M]: a row of the reals, -1 if none is equal; None if the pixels of a set are not known.
     """
     if real.pixels is None or fake.pixels is None:
         return None
@@ -90,7 +90,7 @@ def copied(real: FeatureSet, fake: FeatureSet) -> Tensor | None:
 
 
 def copies_caveat(name: str, evaluation: Evaluation) -> str | None:
-    """A warning about a generator that gives copies of the reals, which most metrics take for quality; None without."""
+    """The warning about a generator that copies reals, which most metrics score as quality; None without copies."""
     real, fake = evaluation.real, evaluation.fake
     if real is None or fake is None or not real.arrays:
         return None

@@ -17,7 +17,7 @@
 Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
 
-`Interrupted` is no error: a signal, such as SIGTERM, asks for the end, as Ctrl-C does.
+`Interrupted` is not an error: a signal, such as SIGTERM, requests the end, as Ctrl-C does.
 """
 
 import signal
@@ -75,7 +75,7 @@ class DecodeError(SourceError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["DecodeError"], tuple[str, str]]:
-        """How it is sent to another process."""
+        """How to pickle it, to send it to another process."""
         return type(self), (self.name, self.reason)
 
 
@@ -142,7 +142,7 @@ def raised_as(kind: type[GanevalError], who: str) -> Iterator[None]:
         raise kind(f"{who} raised {type(error).__name__}: {error}") from error
 
 
-# A list of more words than these is no help in an error.
+# A longer list of words does not help in an error.
 LISTED = 80
 
 
@@ -162,7 +162,7 @@ def did_you_mean(word: object, known: "list[str] | tuple[str, ...]") -> str:
     near = difflib.get_close_matches(word, known, n=len(known) or 1)
     if near:
         scores = {one: difflib.SequenceMatcher(None, one, word).ratio() for one in near}
-        # Of equally near ones, that whose letters were only swapped, or else the first in the list.
+        # Of equally near names, prefer one with the same letters in another order, else the first in the list.
         best = max(near, key=lambda one: (scores[one], sorted(one) == sorted(word), -known.index(one)))
         return f"did you mean '{best}'?"
     if len(known) <= LISTED:

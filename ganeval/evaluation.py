@@ -95,10 +95,10 @@ def evaluate(
 
     Args:
         real: Anything `open_source` takes: a path, a spec such as "digits:train", a tensor or array of images, a
-            Dataset, a DataLoader, a generator. It may be a statistics file, or None when no metric looks at reals.
+            Dataset, a DataLoader, a generator. It may be a statistics file, or None if no metric uses reals.
         fake: Anything `open_source` takes.
-        metrics: Names of the METRICS table; None for the usual ones and "all" for all, without those that the
-            extractor and the sets do not allow: a warning says why each was left out.
+        metrics: Names of the METRICS table; None for the usual ones and "all" for all. Metrics that the extractor or
+            the sets do not allow are then left out, each with a warning that says why.
         options: Of metrics, as in {"prdc": {"k": 3}}.
         also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
         progress: Shows the reading.
@@ -237,7 +237,7 @@ def noise_floor(
         **settings: The fields of `ganeval.Settings`.
 
     Returns:
-        Values are means over the splits; errors and intervals are means of the splits' own, None where one has none.
+        Values are means over the splits; errors and intervals are means over the splits, None if a split has none.
         The details contain the "spread" of values between splits, and means of values by class.
 
     Raises:
@@ -257,7 +257,7 @@ def noise_floor(
     wanted = replace(selection, also=selection.outputs(real=True) | selection.outputs(real=False))
     (whole,) = extract_set(opened, [setup], [wanted], chosen, progress)
     if len(whole) < 4:
-        raise MetricError(f"Halves can be measured of 4 images or more, found {len(whole)}.")
+        raise MetricError(f"Halves need at least 4 images, found {len(whole)}.")
     rng = np.random.RandomState(chosen.seed)
     found = []
     for _ in range(splits):
@@ -285,11 +285,11 @@ def evaluations(
         fakes: As for `evaluate`, for each generator.
         selection: The metrics, with their options.
         settings: The settings.
-        variants: Settings that differ from these in protocol or extractor alone; none for these alone.
+        variants: Settings that differ from these only in protocol or extractor; if empty, only these settings are used.
         progress: Shows the reading.
 
     Returns:
-        For each generator an evaluation per variant, in their order. Errors are those of `evaluate`.
+        For each generator one evaluation per variant, in the order of the variants. Errors are those of `evaluate`.
     """
     selections, setups, opened_real, opened = prepare(real, fakes, selection, settings, variants)
     real_sets: Sequence[FeatureSet | None] = [None] * len(setups)
@@ -314,7 +314,7 @@ def settings_by_extractor(extractors: Sequence[object], settings: SettingsKeywor
         Settings by the name of the extractor.
 
     Raises:
-        UsageError: There are fewer than two extractors, or one twice, or a weights file.
+        UsageError: There are fewer than two extractors, an extractor is given twice, or a weights file is given.
     """
     if not isinstance(extractors, Collection) or isinstance(extractors, str) or len(extractors) < 2:
         raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")

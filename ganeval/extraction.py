@@ -39,18 +39,18 @@ def extract_set(
     *,
     real: bool = True,
 ) -> list[FeatureSet]:
-    """Extract what the metrics need of one set, in every setup.
+    """Extract what the metrics need from one set, in every setup.
 
     Args:
         opened: The set, from `inputs.prepare`.
         setups: Protocols with their extractors.
-        selections: The metrics of each setup, and further outputs to keep.
+        selections: The metrics and further outputs to keep, for each setup.
         settings: How to read, and whether and where to cache.
         progress: Shows the reading.
         real: Whether the set is used as the reals.
 
     Returns:
-        The set with its features, once per setup, in their order.
+        The set with its features, once per setup, in the order of the setups.
 
     Raises:
         SourceError: There is nothing to read, or an image cannot be read.
@@ -80,7 +80,7 @@ def reading_of(settings: Settings, extractor: Extractor) -> Reading:
 
     Args:
         settings: Batch size, threads, and what to do about damaged images.
-        extractor: Its device decides the batch size where the settings do not.
+        extractor: Its device decides the batch size if the settings do not.
     """
     return Reading(
         batch_size=settings.batch_size or (CPU_BATCH if extractor.device.startswith("cpu") else GPU_BATCH),
@@ -99,14 +99,14 @@ def extract(
     cache: Cache | None = None,
     progress: Progress = silent,
 ) -> list[FeatureSet]:
-    """Extract features of a source with several extractors; it is read once, or not at all if all are cached.
+    """Extract features of a source with several extractors; it is read once, or not at all if all features are cached.
 
     Args:
-        source: The images, or features in their place.
-        extractors: Equal ones run once.
-        outputs: To keep, of each extractor those that it has.
+        source: The images, or features given in place of images.
+        extractors: Equal extractors run once.
+        outputs: Outputs to keep; each extractor gives those that it has.
         reading: How images are read.
-        moments: Outputs to compute mean and scatter of, if there are more rows than dimensions.
+        moments: Outputs whose mean and scatter are computed if there are more rows than dimensions.
         cache: Where features are kept; None to keep none.
         progress: Shows the reading.
 
@@ -141,7 +141,7 @@ def extract(
 
 
 def _from_file(source: Extracted, outputs: frozenset[Output]) -> FeatureSet:
-    """The set in a file of extracted features, as if it had been read now."""
+    """The set from a file of extracted features, equal to one that is read now."""
     arrays = {output: source.rows(output) for output in sorted(outputs & source.outputs)}
     report = replace(source.report, repeats=repeats_of(source.pixels) if source.live else [])
     return FeatureSet(arrays, source.digest(), report, cached=True, pixels=source.pixels)
@@ -156,7 +156,7 @@ def _read(
     reading: Reading,
     progress: Progress,
 ) -> dict[Identity, FeatureSet]:
-    """Read a source, and make sets of features of what was extracted."""
+    """Read a source, and make sets of features from what was extracted."""
     whole = read_part(source, extractors, outputs, reading, progress=progress, segments=segments)
     report = whole.report
     if report.skipped:
@@ -177,18 +177,18 @@ def read_part(
     progress: Progress = silent,
     segments: Segments | None = None,
 ) -> FeaturePart:
-    """Decode a source once, each process its share of it, and run every extractor on each batch.
+    """Decode a source once and run every extractor on each batch; processes share the images.
 
     Args:
-        source: The images; a part of a source is one, too.
+        source: The images; a part of a source is a source, too.
         extractors: By identity.
-        outputs: To keep, of each extractor those that it has.
+        outputs: Outputs to keep; each extractor gives those that it has.
         reading: How images are read.
         progress: Shows the reading.
-        segments: Where finished segments are kept; None to keep none. Several processes keep none.
+        segments: Where finished segments are kept; None to keep none. Segments are kept only with a single process.
 
     Returns:
-        What was extracted of all images, in every process.
+        What was extracted from all images, in every process.
 
     Raises:
         SourceError: An image cannot be read, or processes see different images.
@@ -197,7 +197,7 @@ def read_part(
     team, total = processes(), length(source)
     lengths = team.exchange(total)
     if any(one != total for one in lengths):
-        raise SourceError(f"{source.name}: the processes must see the same images, and find {lengths} of them.")
+        raise SourceError(f"{source.name}: all processes must see the same images, but they found {lengths} images.")
     share = source if team.size == 1 else source.part(team.rank, team.size, reading.batch_size)
     if share is None and team.first:
         share = source

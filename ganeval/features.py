@@ -1,4 +1,4 @@
-"""What flows from the sources to the metrics: a set of images, as it was opened and as an extractor sees it."""
+"""The type passed from sources to metrics: an opened set of images, later with its features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,27 +19,27 @@ from ganeval.sources.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """One set of images: a source, rows of features once these are extracted, stored statistics, or several of these.
+    """One set of images: a source, its features once they are extracted, stored statistics, or several of these.
 
     Statistics from a file are features without rows. A set is opened with `source` and `stored`; extraction adds the
     rest; a stream of images has no source.
 
     Attributes:
-        arrays: float32 [N, D] by output, on the CPU; equal images have equal rows. Empty before the extraction, and
-            where there are only statistics.
+        arrays: float32 [N, D] by output, on the CPU; equal images have equal rows. Empty before the extraction, and if
+            there are only statistics.
         digest: Of the images' content, in order; None for live generators.
         report: What was converted and skipped.
         cached: Whether no image had to be decoded.
         pixels: int64 [N], each image's number from `duplicates.pixel_digests`; None where unknown.
-        about: What the provenance says of the source, name and kind first.
+        about: The source's description in the provenance, name and kind first.
         labels: int64 [N], the class of every image; None where unknown.
-        class_names: Of classes 0, 1, ...; None where they have no names.
+        class_names: Names of classes 0, 1, ...; None if they have no names.
         source: Where the images can be read (again); None for streams and where there are only statistics.
         moments: By output, where they were computed or cached already.
         stored: Statistics from a file, which metrics of moments take in place of the rows.
-        prepared: How these reals were made from the original photographs, as the user or their statistics say; None
-            where nobody says.
-        warnings: What a user should know of how the set was opened and read.
+        prepared: How these reals were made from the original photographs, as stated by the user or the statistics file;
+            None if not stated.
+        warnings: What a user should know about how the set was opened and read.
     """
 
     arrays: Mapping[Output, Tensor] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class FeatureSet:
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """Rows; 0 before the extraction, and where there are only statistics."""
+        """The number of rows; 0 before the extraction, and if there are only statistics."""
         return len(next(iter(self.arrays.values()))) if self.arrays else 0
 
     @property
@@ -78,19 +78,19 @@ class FeatureSet:
 
     @property
     def outputs(self) -> frozenset[str] | None:
-        """The outputs that there are without the images; None where images can be read."""
+        """The outputs available without the images; None if images can be read."""
         if self.given is not None:
             return frozenset(("features",))
         return None if self.extracted is None else self.extracted.outputs
 
     @property
     def count(self) -> int | None:
-        """Images; None where a file of statistics does not say how many."""
+        """The number of images; None if a file of statistics does not state it."""
         return len(self) if self.arrays or self.stored is None else self.stored.count
 
     @property
     def provenance(self) -> dict[str, object]:
-        """The set and what happened to its images on the way in, as plain data."""
+        """A description of the set and of how its images were read, as plain data."""
         said = {} if self.prepared is None else {"prepared": self.prepared}
         if not self.arrays and self.stored is not None:
             return {**self.stored.describe(), **said}
@@ -106,7 +106,7 @@ class FeatureSet:
         return found if self.stored is None else {**found, "beside": None, "statistics": self.stored.describe()}
 
     def described_by(self, source: Source) -> "FeatureSet":
-        """The same rows with what their source says of them; labels are those of the images that were not skipped.
+        """The same rows with the description and labels of their source; the labels of skipped images are left out.
 
         Args:
             source: Where the images came from.
@@ -126,14 +126,14 @@ class FeatureSet:
         )
 
     def takes_stored(self, metric: Metric, output: Output | None) -> bool:
-        """Whether a metric takes the stored statistics in place of this set's rows.
+        """Whether a metric uses the stored statistics instead of this set's rows.
 
         Args:
             metric: The metric.
             output: What it looks at of this set; None for nothing.
 
         Returns:
-            True where it takes them.
+            True if it does.
         """
         if self.stored is None or output is None or not metric.takes_moments:
             return False
@@ -147,23 +147,23 @@ class FeatureSet:
             output: The output that it takes of this set; None for nothing.
 
         Returns:
-            The number; None for nothing, and where statistics do not say how many images they are of.
+            The number; None if the metric uses none, or the statistics do not state a number.
         """
         if output is None:
             return None
         return self.stored.count if self.stored is not None and self.takes_stored(metric, output) else self.count
 
     def data(self, metric: Metric, output: Output, *, ddof: int, device: str) -> Tensor | Gaussian:
-        """What a metric takes of this set.
+        """The data that a metric takes from this set.
 
         Args:
             metric: The metric.
             output: What it looks at of this set.
-            ddof: Covariances are over n - ddof.
+            ddof: Covariances are divided by n - ddof.
             device: Where the metric computes.
 
         Returns:
-            Rows [N, D], or mean and covariance where the metric takes these and there are fewer numbers of them.
+            Rows [N, D], or mean and covariance if the metric takes these and they are fewer numbers.
 
         Raises:
             UsageError: The rows are needed, and there are none.
@@ -204,13 +204,13 @@ class FeatureSet:
         Returns:
             The index, which is larger where images before it were skipped.
         """
-        # Each image that was left out before it moves it up by one.
+        # Each skipped image before it adds one to its index.
         for skipped in self.report.skipped_indices:
             row += skipped <= row
         return row
 
     def image_name(self, row: int) -> str:
-        """The image of a row, as a person would look for it.
+        """The name of the image that a row belongs to, by which a user finds it.
 
         Args:
             row: A row of features.
@@ -226,7 +226,7 @@ class FeatureSet:
         return self.source.item_name(self.index(row))
 
     def part(self, chosen: Tensor) -> "FeatureSet":
-        """A set of some rows, without what is known only of the whole: digest, moments, statistics.
+        """A set of some rows, without what is known only for the whole set: digest, moments, statistics.
 
         Args:
             chosen: int64 ``[n]``, the rows.

@@ -1,4 +1,4 @@
-"""The file systems of fsspec: how each is opened, when a request is repeated, and what an error means.
+"""The file systems of fsspec: how to open each, when to repeat a request, and what an error means.
 
 fsspec is imported when a file system is opened. Each of its libraries raises errors of its own.
 """
@@ -16,15 +16,15 @@ from ganeval.printable import printable
 from ganeval.urls import redacted
 
 T = TypeVar("T")
-# A request is made this often; before the repetitions, these many seconds pass.
+# Attempts per request, and the seconds to wait before each repetition.
 PAUSES = (0.2, 0.4, 0.8, 1.6)
 TRIES = len(PAUSES) + 1
-# Seconds for a connection, and without a byte on one.
+# Timeouts in seconds: for a connection, and without data on it.
 CONNECT_SECONDS, SILENT_SECONDS = 5, 30
 # Maximum length of another library's message within ours.
 MAX_REASON = 300
 
-# Refusals by status; other errors of the client are final, and errors of the server are repeated.
+# HTTP statuses of refusals; other client errors are final, and requests are repeated after server errors.
 _GONE, _DENIED, _BUSY = (404, 410), (401, 403), (408, 425, 429)
 _DENIALS = frozenset(
     (
@@ -41,14 +41,14 @@ _DENIALS = frozenset(
     )
 )
 _ABSENCES = frozenset(("SFTPNoSuchFile", "SFTPNoSuchPath"))
-# File systems in a file, which stands after them in a chain.
+# File systems inside a file, which follows them in a chained URL.
 ARCHIVES = ("zip", "tar", "libarchive")
-# Errors that a repetition does not mend.
+# Errors after which repeating the request does not help.
 _FINAL = (IsADirectoryError, NotADirectoryError, NotImplementedError, TypeError, ValueError)
 
 
 class _Access(NamedTuple):
-    """How a kind of file system is used: the package, where credentials come from, and what to do without them."""
+    """How to use a kind of file system: its package, where credentials come from, and advice if there are none."""
 
     package: str
     variables: tuple[str, ...] = ()
@@ -104,10 +104,10 @@ _EXTRAS = MappingProxyType({"fsspec": "remote", "aiohttp": "remote", "s3fs": "s3
 
 
 def attempt(request: Callable[[], T], url: str, failure: type[GanevalError] = SourceError) -> T:
-    """The answer to a request about a URL, which is repeated where that may help.
+    """The answer to a request about a URL; the request is repeated if that may help.
 
-    Raises FileNotFoundError where there is nothing, and `failure` for every other error. No error that holds a secret
-    of the URL is chained to them.
+    Raises FileNotFoundError if nothing is there, and `failure` for every other error. Errors with a secret of the URL
+    are not chained to them.
     """
     shown = redacted(url)
     for pause in (*PAUSES, None):
@@ -138,13 +138,13 @@ def _innermost(url: str) -> str:
 
 
 def _with_scheme(url: str) -> str:
-    """The URL, with `file://` before a path that a chain ends with: `zip://INNER::FILE.zip`."""
+    """The URL, with `file://` inserted if a chain ends with a path: `zip://INNER::FILE.zip`."""
     before, chained, last = url.rpartition("::")
     return f"{before}::file://{last}" if chained and "://" not in last else url
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it; UsageError where nothing is installed that opens it."""
+    """The file system of a URL, and the path in it; UsageError if no installed package opens it."""
     try:
         import fsspec
         from fsspec.core import url_to_fs
@@ -192,7 +192,7 @@ def _install(package: str) -> str:
 
 
 def _options(scheme: str) -> dict[str, Any]:
-    """Time limits for connections, in the words of each file system."""
+    """Timeouts for connections, as each file system names them."""
     if scheme in ("http", "https"):
         try:
             import aiohttp
@@ -208,13 +208,13 @@ def _options(scheme: str) -> dict[str, Any]:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The error that says what happened: fsspec calls a page whose size cannot be had a missing file."""
+    """The underlying error: fsspec raises FileNotFoundError for a web page whose size it cannot get."""
     inner = error.__cause__
     return inner if isinstance(error, FileNotFoundError) and inner is not None and _status(inner) != 404 else error
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The status that a server answered with, as the libraries keep it."""
+    """The HTTP status of the server's answer, wherever the library stores it."""
     for _ in range(4):
         if error is None:
             return None
@@ -233,14 +233,14 @@ def _status(error: BaseException | None) -> int | None:
 
 
 def _verdict(error: BaseException, scheme: str) -> Literal["gone", "denied", "final", "again"]:
-    """What an error means: nothing there, no permission, no use to repeat, or perhaps the next time."""
+    """What an error means: the file is missing, access is denied, or a repetition cannot or may help."""
     status, names = _status(error), {type(one).__name__ for one in (error, error.__cause__)}
     if names & _DENIALS or status in _DENIED or isinstance(error, PermissionError):
         return "denied"
     if isinstance(error, FileNotFoundError) or names & _ABSENCES or status in _GONE:
         return "gone"
     if status == 400 and scheme in ("s3", "s3a"):
-        # The answer to a request for the size of a file with an expired token has no other reason.
+        # Only an expired token causes this answer to a request for a file's size.
         return "denied"
     if isinstance(error, _FINAL) or (status is not None and 400 <= status < 500 and status not in _BUSY):
         return "final"
@@ -254,7 +254,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _credentials(url: str) -> str:
-    """Which credentials were found, never what they are, and how to give some."""
+    """Which credentials were found, without their values, and how to give some."""
     scheme = _innermost(url)
     access = _ACCESS.get(scheme)
     if access is None:

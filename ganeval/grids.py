@@ -113,7 +113,7 @@ def _check(count: int, columns: int, captions: Sequence[str] | None, scale: int)
 
 
 def _caption(text: str, width: int) -> Image.Image:
-    """A strip as wide as an image, with as much of the text as fits."""
+    """A strip as wide as an image, with the text cut to fit."""
     strip = Image.new("RGB", (width, CAPTION), (BACKGROUND,) * 3)
     # Pillow's default font has few characters; others appear as boxes.
     font = ImageFont.load_default(FONT_SIZE)

@@ -17,9 +17,9 @@ from ganeval.ranges import BOUNDS, RANGES, ValueRange, parse_range
 
 __all__ = ["to_rgb", "to_uint8"]
 
-# A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is an error.
+# Rounding in a generator's tanh or an EMA may exceed the range; more than this, for a range of 1, is an error.
 OVERSHOOT = 1e-3
-# A part of a declared range that has less than this share of the values counts as unused.
+# A part of a declared range with less than this share of the values counts as unused.
 UNUSED = 1e-3
 ADVICE = (
     "say their range with value_range ([0,1], [-1,1] or [0,255]; --value-range on the command line), or convert them "
@@ -160,7 +160,7 @@ def _converted(images: Tensor, declared: ValueRange, where: str) -> Tensor:
 
 
 def _comparable(images: Tensor) -> Tensor:
-    """The same numbers in a dtype that torch compares (it does not compare float8, uint16 and others)."""
+    """The same numbers in a dtype that torch can compare (float8, uint16 and others it cannot)."""
     # Integers stay integers: float32 is exact only up to 2^24.
     return images.float() if images.is_floating_point() else images.long()
 

@@ -35,23 +35,24 @@ def prepare(
 
     Args:
         real: What `evaluate` takes as the reals.
-        fakes: What it takes as the fakes, for each generator.
+        fakes: What `evaluate` takes as the fakes, for each generator.
         selection: The metrics.
         settings: The settings.
-        variants: Settings that differ from these in protocol or extractor alone; none for these alone.
+        variants: Settings that differ from these only in protocol or extractor; if empty, only these settings are used.
 
     Returns:
-        The selection per setup, where it is lenient without the metrics that the setup does not allow; a setup per
-        variant; the reals, None where no metric looks at them; and the fakes.
+        A selection per setup (if lenient, without the metrics that the setup does not allow); a setup per variant; the
+        reals, None if no metric uses them; and the fakes.
 
     Raises:
-        UsageError: Something was named that does not exist, or does not fit the rest.
+        UsageError: A named thing does not exist, or the inputs do not fit together.
         SourceError: A source cannot be opened.
     """
     opened = [open_images(fake, settings) for fake in fakes]
     reals = None
     if selection.outputs(real=True):
-        # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
+        # The number to draw from a generator does not apply to a folder of reals, which is used whole, as in every
+        # paper.
         whole = any(one.source is not None and one.source.kind == GeneratorSource.kind for one in opened)
         reals = _open_reals(real, settings, whole=whole)
     setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], variants)
@@ -65,7 +66,7 @@ def open_images(spec: object, settings: Settings, *, whole: bool = False) -> Fea
     Args:
         spec: What `open_source` takes.
         settings: How many images to take, which files, and their range.
-        whole: Take all of what has indices, independent of `num_samples`.
+        whole: Take all images of an indexed source, whatever `num_samples` is.
     """
     source = open_source(
         spec,
@@ -96,7 +97,7 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
 
 
 def _prepared(name: str, said: object, settings: Settings) -> str | None:
-    """How the reals were made, by their file or else the settings; UsageError where these differ."""
+    """How the reals were made, from their file or else the settings; UsageError if these differ."""
     if said is None:
         return settings.prepared
     if settings.prepared not in (None, said):
@@ -116,7 +117,7 @@ def open_setups(
         settings: Extractor, weights, device and precision, and whether its network is replayed as a CUDA graph.
         inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
             that they name, and never runs.
-        variants: Settings that differ from these in protocol or extractor alone, one per setup; none for these alone.
+        variants: Settings that differ from these only in protocol or extractor, one per setup; if empty, only these.
 
     Returns:
         One setup per variant.
@@ -135,7 +136,7 @@ def open_setups(
                 check_word(one.extracted, extractor_name(variant.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
     if settings.cuda_graphs:
-        # Before weights are looked for.
+        # Checked before looking for weights.
         check_graphs(device)
     if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
@@ -150,7 +151,7 @@ def open_setups(
 
 
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
-    """Of the reals' images and statistics what these setups and metrics can use: moments come from the statistics."""
+    """The reals without images or statistics that cannot be used here; moments come from the statistics."""
     stored, extractor = real.stored, setups[0].extractor
     if stored is None or real.source is None:
         return real
@@ -165,6 +166,6 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
         return replace(real, stored=None, warnings=(remark,))
     took = {real.takes_stored(metric, metric.real) for metric in selection.metrics.values() if metric.real is not None}
     if took == {True}:
-        remark = f"{stored.name} holds images, too; the metrics asked for took its statistics."
+        remark = f"{stored.name} holds images, too; the requested metrics took its statistics."
         return replace(real, source=None, warnings=(remark,))
     return real if True in took else replace(real, stored=None)

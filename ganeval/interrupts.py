@@ -7,9 +7,9 @@ from types import FrameType
 
 __all__ = ["SAME_REQUEST", "SIGNALS", "EndRequest", "act_as_usual", "importing"]
 
-# Ctrl-C; what a scheduler, a container or `kill` sends; a terminal that is closed, which Windows does not tell.
+# Ctrl-C; the signal of a scheduler, a container or `kill`; a closed terminal (no signal on Windows).
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-# Seconds within which another signal is the same request: a key that is held down, or one signal from the terminal and
+# Seconds within which another signal is the same request: a key is held down, or one signal comes from the terminal and
 # one from torchrun. It must not interrupt the cleaning up.
 SAME_REQUEST = 1.0
 

@@ -32,7 +32,7 @@ TOO_LARGE = (
 
 @dataclass(frozen=True, slots=True)
 class Covariance:
-    """A covariance S [D, D]: either the matrix itself, or centred samples X [N, D] with S = X'X / divisor."""
+    """A covariance S [D, D]: the matrix itself, or centred samples X [N, D] with S = X'X / divisor."""
 
     matrix: Tensor | None = None
     samples: Tensor | None = None
@@ -89,7 +89,8 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """The singular value decomposition of A'B for S1 = A A', S2 = B B', as far as a first-order expansion needs it.
+    """The singular value decomposition of A'B for S1 = A A', S2 = B B', restricted to what a first-order expansion
+    needs.
 
     values: singular values [K], whose sum is the trace of (S1 S2)^(1/2). left: left singular vectors [R, K]. factor: A.
     """
@@ -101,8 +102,7 @@ class Transport:
     def first_forms(self, samples: Tensor) -> Tensor:
         """x'Tx for centred samples x [N, D] of the first set, T = S1^(-1/2) (S1^(1/2) S2 S1^(1/2))^(1/2) S1^(-1/2).
 
-        If the factor consists of samples, T is defined on these alone, and `samples` must be all of them in their
-        order.
+        If the factor consists of samples, T is defined only on these, and `samples` must be all of them in their order.
         """
         if self.factor.divisor is not None:
             return self.factor.divisor * (self.left.square() @ self.values)
@@ -218,7 +218,7 @@ def check_semidefinite(matrix: Tensor, what: str) -> None:
 
 
 def _roots_are_accurate(squares: Tensor) -> bool:
-    """Whether eigenvalues (ascending) are far enough from zero for their square roots to be summed."""
+    """Whether eigenvalues (ascending) are far enough from zero that their square roots are accurate."""
     if len(squares) == 0 or squares[0] <= 0:
         return False
     roots = squares.sqrt()

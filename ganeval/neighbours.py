@@ -2,8 +2,8 @@
 
 float32 tiles (distances.py) give candidates and comparisons; comparisons closer to a decision than their error bound
 are decided by differences in float64, and all returned distances are computed that way. So results do not depend on the
-size of tiles, and of equal distances the lower index comes first. Rows that float32 cannot tell apart at all (many
-near-copies) are searched by float64 products.
+size of tiles, and ties are ordered by index. Rows that float32 cannot tell apart at all (many near-copies) are searched
+by float64 products.
 """
 
 import math
@@ -25,7 +25,7 @@ TIE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest of each row, in ascending order.
+    """The nearest neighbours of each row, in ascending order of distance.
 
     distances: float64 [N, k]. indices: int64 [N, k]. near: float64 [N, K], K >= k, distances to the K nearest, accurate
     to float32. listed: int64 [N, K], the indices of these.
@@ -88,7 +88,7 @@ def balls(points: Rows, k: int, *, depth: int) -> Balls:
 
 
 def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tuple[Near, Near]]:
-    """All rows of either set that are at most as far from a centre of the other as the last row that the centre lists.
+    """Rows of either set that are no further from a centre of the other set than the last neighbour the centre lists.
 
     Yields a part of them at a time: rows of `second` near centres of `first`, and the reverse. inclusive: whether the
     surface of a ball belongs to it.
@@ -101,7 +101,7 @@ def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tupl
 
 
 def near_rows(sets: Sequence[tuple[Balls, bool]], rows: Rows) -> Iterator[tuple[Near, ...]]:
-    """The same for one direction, and for several sets of balls around the same centres: rows near those of each.
+    """The same in one direction, for several sets of balls around the same centres.
 
     sets: balls, and whether their surface belongs to them.
     """
@@ -128,9 +128,9 @@ def nearest_by_scale(
 ) -> tuple[Tensor, Tensor]:
     """For each query, the points whose squared distance is the smallest multiple of the point's scale.
 
-    scales: float64 [M], above 0. left_out: int64 [M, E], the numbers of queries for which a point does not count.
+    scales: float64 [M], above 0. left_out: int64 [M, E], the queries for which a point does not count.
     Returns squared distances float64 [N, count], in ascending order of these multiples, and indices; fewer where there
-    are not as many points. Squares of the first few are from differences, the others accurate to float32.
+    are not as many points. The first few squares are computed from differences; the others are accurate to float32.
     """
     frame = Frame(queries, points)
     count = min(count, len(points))
@@ -231,7 +231,7 @@ class _Search:
         return found, order
 
     def radii(self, near: Tensor, indices: Tensor, k: int) -> Tensor:
-        """The k-th exact square alone [N]; squares that float32 can order need not be computed again."""
+        """Only the k-th exact square [N]; squares that float32 can order are not computed again."""
         kth = near[:, k - 1].double()
         close = (near - kth[:, None]).abs() <= 2 * self.frame.slack(self.frame.lengths[0], kth)[:, None]
         squares = torch.where(close, self._exact(close, indices), near.double() * self.frame.unit**2)
@@ -253,7 +253,7 @@ class _Search:
         return (unsettled & equal).nonzero()[:, 0], (unsettled & ~equal).nonzero()[:, 0]
 
     def _pieces(self, rows: Tensor) -> list[Tensor]:
-        """Row numbers, as many at a time as their float64 squares to all points are within the memory bound."""
+        """Row numbers, in pieces whose float64 squares to all points fit the memory bound."""
         size = max(1, tiling.TILE_BYTES // (8 * len(self.points)))
         return [rows[piece] for piece in slices(len(rows), size)]
 
@@ -291,7 +291,7 @@ class _Search:
         if self.within:
             squares[torch.arange(len(rows), device=rows.device), rows] = math.inf
         kth = squares.kthvalue(k, dim=1).values.clamp_(min=0)
-        # Twice, as both the k-th and the nearer squares have this error.
+        # Twice, because both the k-th and the nearer squares have this error.
         slack = 2 * self.frame.slack(self.frame.lengths[0][rows], kth, torch.float64)
         i, j = (squares <= (kth * (1 + TIE) + slack)[:, None]).nonzero(as_tuple=True)
         exact = squares_between(self.queries, self.points, rows[i], j)

@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-# Seconds within which a server's name must be resolved and a connection accepted: with the start of the program before
-# them, an error comes within five seconds.
+# Seconds within which a server's name must be resolved and a connection accepted. With the start of the program, an
+# error takes at most five seconds.
 PATIENCE = 2.5
 # Timeout in seconds for connections of libraries that set none.
 SILENCE = 30.0

@@ -1,4 +1,4 @@
-"""Options of metrics that are objects: how one is opened from what the user gave, and what a result calls it."""
+"""Metric options that are objects: how to open one from the user's value, and its name in results."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,11 +9,11 @@ from ganeval.sources.python import load_python
 
 
 def _open_network(given: object, device: str) -> object:
-    """The network of LPIPS, by its name or as it was opened."""
+    """The network of LPIPS, from its name or already opened."""
     return open_lpips(given, device=device) if isinstance(given, str) else given
 
 
-def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, that of a user's code is the user's choice
+def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, the user's code chooses its own device
     """A function of images, or the one that "py:FILE.py:NAME" names."""
     if given is None:
         raise UsageError(
@@ -32,14 +32,14 @@ def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, that
     return found
 
 
-# Options that are objects, and how one is opened from what was given and the device.
+# Options that are objects, with the function that opens one from the user's value and the device.
 OPENERS: Mapping[str, Callable[[object, str], object]] = MappingProxyType(
     {"network": _open_network, "segmenter": _open_segmenter}
 )
 
 
 def open_objects(options: Mapping[str, object], device: str) -> dict[str, object]:
-    """Options with the objects that they name, opened for a device.
+    """Open the objects that options name, for a device.
 
     Args:
         options: All options of a metric.
@@ -49,14 +49,14 @@ def open_objects(options: Mapping[str, object], device: str) -> dict[str, object
         The options that a metric is called with.
 
     Raises:
-        UsageError: An option names nothing.
+        UsageError: An option names an object that does not exist.
         WeightsError: A network's weights are missing.
     """
     return {name: OPENERS[name](value, device) if name in OPENERS else value for name, value in options.items()}
 
 
 def written(value: object) -> object:
-    """An option as a result has it: an object by its name."""
+    """An option as written to a result: an object is written by its name."""
     if not callable(value):
         return value
     name = getattr(value, "__qualname__", type(value).__qualname__)

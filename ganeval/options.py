@@ -1,4 +1,4 @@
-"""Options of metric functions: which there are, and the values of a run, checked before anything is opened."""
+"""Options of metric functions, and their values for a run, checked before anything is opened."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -44,7 +44,7 @@ def options_key(name: str, metric: Row) -> str:
 
 
 def resolve_options(name: str, metric: Metric, asked: MetricOptions, protocol: Protocol) -> dict[str, object]:
-    """All options of a metric: its defaults, overridden by the protocol, then by what was asked for.
+    """All options of a metric: its defaults, overridden by the protocol, then by the requested values.
 
     Args:
         name: The metric's name.
@@ -72,7 +72,8 @@ def checked_options(
         table: All metrics of their kind.
 
     Returns:
-        The options by family, or by name for a metric without one; whole numbers become floats where an option is one.
+        The options by family, or by name for a metric without one; whole numbers become floats if the option is a
+        float.
 
     Raises:
         UsageError: A metric is unknown or not selected, an option does not exist, a value is not allowed, or values
@@ -112,7 +113,7 @@ def checked_options(
 
 
 def _checked(where: str, option: str, value: object, compute: Callable[..., object]) -> object:
-    """The value of an option, as a float where a float is wanted; UsageError where it is not allowed."""
+    """The value of an option, as a float if the option is one; UsageError if it is not allowed."""
     known = defaults(compute)
     if option not in known:
         hint = did_you_mean(str(option), list(known)) if known else "this metric has no options."

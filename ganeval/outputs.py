@@ -1,6 +1,6 @@
-"""What an extractor may compute of each image, by name."""
+"""The outputs that an extractor may compute for each image, by name."""
 
 from typing import Literal
 
-# Rows [N, D] each.
+# Each is an array of rows [N, D].
 Output = Literal["features", "logits", "spatial", "images"]

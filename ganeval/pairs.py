@@ -47,7 +47,7 @@ PairMetricNames = Sequence[Any] | Literal["all"] | None
 
 
 class PairsKeywords(TypedDict, total=False):
-    """The fields of `ganeval.Settings` that metrics of pairs have a use for, as keywords."""
+    """The fields of `ganeval.Settings` that metrics of pairs use, as keywords."""
 
     device: str
     workers: int | None
@@ -229,7 +229,7 @@ def _evaluations(
 
 
 def _rows(names: PairMetricNames) -> tuple[Mapping[str, PairMetric], list[str]]:
-    """The rows of the metrics, and what is wrong with those of other packages where all were asked for."""
+    """The rows of the metrics, and the errors of other packages' metrics if "all" were requested."""
     if isinstance(names, str) and names == ALL:
         return PAIR_METRICS.usable(), PAIR_METRICS.problems()
     return find_rows(USUAL if names is None else names, PAIR_METRICS), []
@@ -281,10 +281,10 @@ def _warnings(side: PairedSide, count: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Metrics that are computed together, and their options.
+    """Metrics that are computed together, with their options.
 
-    row: one of them. given: all options as the result has them. options: the same, with opened objects. caveat: why
-    the values must not be compared with published ones; None where they may be.
+    row: one of the metrics. given: all options as written to the result. options: the same, with opened objects.
+    caveat: why the values must not be compared with published ones; None if they may be.
     """
 
     row: PairMetric
@@ -294,7 +294,7 @@ class _Family:
 
     @classmethod
     def of(cls, row: PairMetric, asked: Mapping[str, object], device: str) -> "_Family":
-        """With objects opened from what was asked for."""
+        """Open the objects that the requested options name."""
         given = {**defaults(row.compute), **asked}
         opened = open_objects(given, device)
         caveats = [getattr(one, "caveat", None) for one in opened.values()]
@@ -303,9 +303,9 @@ class _Family:
 
 
 class _Tally:
-    """What was computed of the pairs so far, for one set of fakes.
+    """The values of the pairs so far, for one set of fakes.
 
-    families: by `options_key`. refused: why others cannot be computed.
+    families: by `options_key`. refused: why other metrics cannot be computed.
     """
 
     def __init__(
@@ -339,7 +339,7 @@ class _Tally:
         self._refused[key] = error
 
     def share(self) -> None:
-        """Take over what other processes computed of other pairs, in the order of the pairs."""
+        """Add the values that other processes computed for their pairs, in the order of the pairs."""
         team = processes()
         for refused in reversed(team.exchange(self._refused)):
             self._refused.update(refused)
@@ -399,7 +399,7 @@ class _Tally:
 
 
 def _checked(key: str, found: object, *, pooled: bool) -> Tensor:
-    """The value, or the statistic, of one pair; UsageError where a function returned something else."""
+    """The value or statistic of one pair; UsageError if a function returned something else."""
     if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != 1 or (not pooled and found.ndim != 1):
         shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise UsageError(f"The metric '{key}' must return one value for each pair, a tensor [N]; found {shape} for 1.")
@@ -407,7 +407,7 @@ def _checked(key: str, found: object, *, pooled: bool) -> Tensor:
 
 
 def _mean(name: str, row: PairMetric, values: NDArray[np.float64], names: PairValues) -> Estimate:
-    """The mean over pairs; MetricError where a value is not finite."""
+    """The mean over pairs; MetricError if a value is not finite."""
     outside = np.flatnonzero(~np.isfinite(values))
     if len(outside):
         first = int(outside[0])
@@ -416,7 +416,7 @@ def _mean(name: str, row: PairMetric, values: NDArray[np.float64], names: PairVa
             f"{names.fake[first]}, and a mean of such values does not exist. {row.infinite or ''}".rstrip()
         )
     details = {"median": float(np.median(values)), "min": float(values.min()), "max": float(values.max())}
-    # Around one of them, so that equal values have exactly this mean and an error of 0.
+    # Centred on one value, so that equal values have exactly this mean and an error of 0.
     around, count = values - values[0], len(values)
     value = float(values[0]) + math.fsum(around) / count
     if count < 2:

@@ -1,4 +1,4 @@
-"""Extract the features of a set in parts, each by a process of its own, and merge the files of the parts."""
+"""Extract the features of a set in parts, in separate processes, and merge the files of the parts."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ from ganeval.sources.lists import matching
 from ganeval.sources.remarks import skips
 from ganeval.sources.shards import MAX_SHARDS
 
-# What is compared between parts, in words.
+# What is compared between parts, as phrases for messages.
 _WORDS: Mapping[str, str] = {
     "batch_size": "the batch size, on which last digits depend; give --batch-size where devices differ",
     "shards": "the number of shards",
@@ -281,7 +281,8 @@ def _header(
 def _identity(source: Source, fingerprint: Fingerprint | None, reading: Reading) -> str | None:
     """What tells a set from others on any machine: the sizes of its files, and the pixels of its first batch.
 
-    The first batch tells a generator from the same one after more training. None for what can only be read once.
+    The first batch tells a generator from the same one after more training. None for a source that can be read only
+    once.
     """
     total = length(source)
     batches = 0 if total is None else -(-total // reading.batch_size)
@@ -299,7 +300,7 @@ def _identity(source: Source, fingerprint: Fingerprint | None, reading: Reading)
 def _segments(
     cache: Cache, header: PartHeader, fingerprint: Fingerprint | None, reading: Reading, total: int | None
 ) -> Segments | None:
-    """Where segments are kept; None for few images, and for those that could not be recognised later."""
+    """Where segments are kept; None if there are few images, or the segments could not be recognised later."""
     known = header.fingerprint is not None if fingerprint is not None else header.shared["live"]
     if not known or segment_count(total or 0) < 2:
         return None
@@ -307,9 +308,10 @@ def _segments(
 
 
 def _already(path: Place, wanted: PartHeader, share: Source, *, skips_allowed: bool) -> ExtractedPart | None:
-    """What a file holds, if it is whole and what is wanted, of images that have not changed; else None.
+    """The part in an existing file, if the file is complete and as requested and its images have not changed; else
+    None.
 
-    skips_allowed: whether images that could not be read may be missing.
+    skips_allowed: whether unreadable images may be missing.
     """
     if not is_extracted(path):
         return None
@@ -329,21 +331,21 @@ def _already(path: Place, wanted: PartHeader, share: Source, *, skips_allowed: b
 
 
 def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
-    """Whether the images of a file are those of a source now."""
+    """Whether the images of a file still equal those of a source."""
     if wanted.shared["live"]:
-        # The first images were drawn anew, and compared with the set's identity.
+        # The set's identity covers the first images, which were drawn again.
         return wanted.shared["identity"] is not None
     if wanted.fingerprint is not None and wanted.fingerprint == file.header.fingerprint:
         return True
     if share.fingerprint() is None or file.header.report.skipped:
-        # Of images that could not be read there are no digests, and they may have been replaced.
+        # Unreadable images have no digests, and may have been replaced.
         return False
     contents = file.array("contents")
     return contents is not None and b"".join(share.digests()) == contents.tobytes()
 
 
 def _write(path: Place, wanted: PartHeader, part: FeaturePart, source: Source) -> ExtractedPart:
-    """Write what was extracted of a shard."""
+    """Write the features of a shard."""
     start = wanted.ranges[0][0] if wanted.ranges else 0
     report = replace(part.report, skipped_indices=[start + index for index in part.report.skipped_indices])
     shared, ranges = wanted.shared, wanted.ranges
@@ -400,7 +402,7 @@ def _check_alike(files: Sequence[PartFile]) -> None:
 
 
 def _flat(shared: Mapping[str, Any]) -> dict[str, Any]:
-    """What parts share, the extractor and the source by their own words."""
+    """The shared header of parts as one flat dict, with the entries of the extractor and the source."""
     rest = {key: value for key, value in shared.items() if key not in ("measured", "source")}
     return {**shared["measured"], **{f"source {key}": value for key, value in shared["source"].items()}, **rest}
 
@@ -421,7 +423,7 @@ def _pieces(files: Sequence[PartFile]) -> list[_Piece]:
     found = []
     for file in files:
         if len(file.header.ranges) > 1:
-            # Its rows are taken piece by piece; those of others are checked as they are read.
+            # Rows of this file are taken in pieces; those of other files are checked as they are read.
             file.check()
         skipped = np.asarray(sorted(file.header.report.skipped_indices), np.int64)
         row = image = 0
@@ -455,7 +457,7 @@ def _merged(files: Sequence[PartFile]) -> PartHeader:
 
 
 class _Joined:
-    """The arrays of several files as those of one."""
+    """The arrays of several files, joined."""
 
     def __init__(self, pieces: Sequence[_Piece], outputs: Sequence[str]) -> None:
         self._pieces = pieces
@@ -468,7 +470,7 @@ class _Joined:
         self.widths = {output: self._width(output) for output in outputs}
 
     def arrays(self, *, live: bool, labelled: bool) -> PartRows:
-        """The arrays, of which rows are read when they are asked for."""
+        """The arrays; rows are read on demand."""
         contents = None if live else self._small("contents", np.empty((0, 16), np.uint8), by_image=False)
         labels = self._small("labels", np.empty(0, np.int64), by_image=True) if labelled else None
         outputs = {output: (width, self._rows(output)) for output, width in self.widths.items() if width}
@@ -503,7 +505,7 @@ class _Joined:
                 yield block
 
     def _equalise(self, rows: FeatureArray, first: int, output: str, mapped: dict[Place, FeatureArray]) -> None:
-        """Give images that equal earlier ones the rows of these. first: the number of the first of the rows."""
+        """Give images that equal earlier images their rows. first: the index of the first of these rows."""
         wanted = self._first[first : first + len(rows)]
         for row in np.flatnonzero(wanted != np.arange(first, first + len(rows))):
             number = int(np.searchsorted(self._offsets, wanted[row], side="right")) - 1

@@ -1,7 +1,7 @@
-"""What was extracted of consecutive images: parts of a source, which are joined to the whole in their order.
+"""Features of consecutive images: parts of a source, which are joined in their order.
 
-A part is read (`extracted`), and is of several that one process read one after the other (`joined`), or of those of all
-processes (`gathered`).
+A part is extracted from a source (`extracted`), joined from parts that one process read one after the other (`joined`),
+or gathered from all processes (`gathered`).
 """
 
 import hashlib
@@ -30,13 +30,13 @@ DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class FeaturePart:
-    """What was extracted of consecutive images of a source, with one or more extractors.
+    """Features of consecutive images of a source, from one or more extractors.
 
     Attributes:
-        arrays: float32 [n, D], by extractor and output; empty where no image was read.
+        arrays: float32 [n, D], by extractor and output; empty if no image was read.
         pixels: int64 [n], from `duplicates.pixel_digests`.
-        contents: uint8 [n, 16], the content digest of every image; None where images have none (live generators).
-        report: What was converted and skipped; indices count from the part's first image.
+        contents: uint8 [n, 16], the content digest of every image; None for live generators.
+        report: What was converted and skipped; indices are relative to the part's first image.
     """
 
     arrays: Mapping[tuple[Identity, Output], Tensor]
@@ -71,7 +71,7 @@ def extracted(
         advance: Called with the number of images of each batch.
 
     Returns:
-        What was extracted; its rows are in a file where they are many.
+        The part; if it has many rows, they are in a file.
 
     Raises:
         SourceError: An image cannot be read.
@@ -102,14 +102,14 @@ def extracted(
 
 
 def joined(parts: Iterable[FeaturePart], keys: Sequence[tuple[Identity, Output]]) -> FeaturePart:
-    """Parts that are read one after the other, as one.
+    """Join parts that are read one after the other.
 
     Args:
         parts: In the order of their images.
         keys: The extractors and outputs that they hold.
 
     Returns:
-        The whole; its rows are in a file where they are many.
+        The joined part; if it has many rows, they are in a file.
     """
     rows = {key: RowStore() for key in keys}
     pixels, contents, reports = list[Tensor](), list[Tensor](), list[tuple[int, ReadReport]]()
@@ -130,17 +130,17 @@ def joined(parts: Iterable[FeaturePart], keys: Sequence[tuple[Identity, Output]]
 
 
 def gathered(part: FeaturePart, keys: Sequence[tuple[Identity, Output]]) -> FeaturePart:
-    """The parts of all processes as one, in every process.
+    """Join the parts of all processes, in every process.
 
     Args:
-        part: This process's; without arrays where no image of it was read.
+        part: This process's part; without arrays if it read no image.
         keys: The extractors and outputs, in one order in all processes.
 
     Returns:
-        The whole; without arrays where no process read an image.
+        The joined part; without arrays if no process read an image.
 
     Raises:
-        ExtractorError: An extractor gave as many numbers in one process, and another number in another.
+        ExtractorError: An extractor gave features of different widths in different processes.
     """
     team = processes()
     if team.size == 1:
@@ -148,9 +148,7 @@ def gathered(part: FeaturePart, keys: Sequence[tuple[Identity, Output]]) -> Feat
     parts = team.exchange(([part.arrays[key].shape[1] for key in keys if key in part.arrays], part.contents is None))
     read = [widths for widths, _ in parts if widths]
     if any(widths != read[0] for widths in read):
-        raise ExtractorError(
-            f"An extractor must give as many numbers for every image; processes found {read[0]} and {read[1]}."
-        )
+        raise ExtractorError(f"Every image must have features of one width; processes found {read[0]} and {read[1]}.")
     reports = team.exchange((len(part.pixels) + len(part.report.skipped), part.report))
     starts = accumulate((count for count, _ in reports), initial=0)
     rows = part.arrays

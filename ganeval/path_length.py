@@ -1,6 +1,6 @@
 """Perceptual path length: how abruptly a generator's images change along a path between two latents.
 
-Published numbers are of two kinds that have nothing in common but the name, so each is a protocol:
+Published numbers are of two kinds that are not comparable, so each is a protocol:
 
 - "stylegan3": of StyleGAN2-ADA and StyleGAN3, also written PPL2-wend. Steps are linear, in the space of the mapping
   network's outputs w; images are averaged down to 256 pixels if they are larger, and not rounded.
@@ -39,18 +39,18 @@ from ganeval.sources.python import load_python
 from ganeval.sources.sandbox import Sandbox
 from ganeval.uncertainty import normal_interval
 
-# Paths per call of the generator. It is fixed, because how many latents are drawn at once decides which are drawn.
+# Paths per call of the generator. It is fixed, because the latents depend on how many are drawn at once.
 CHUNK = 16
 NUM_SAMPLES = 50_000
-# The share of the shortest and of the longest steps that the published numbers leave out.
+# The share of the shortest and of the longest steps that published numbers leave out.
 TRIMMED = 0.01
-# From here on to_uint8's rounding of both ends of a step no longer dominates the difference between them.
+# From this step length on, the rounding of to_uint8 does not dominate the difference between both ends.
 ROUNDED_EPSILON = 1e-2
 
 
 @runtime_checkable
 class LatentGenerator(Protocol):
-    """A generator whose latents can be drawn, and moved a little.
+    """A generator that can draw latents and make images from given latents.
 
     It may also have `num_classes`, `value_range` and `device`, as every generator, and a mapping network::
 
@@ -106,7 +106,7 @@ class PathProtocol:
 
     @property
     def preprocessing(self) -> str:
-        """In words that change when it changes."""
+        """A description that changes when the preprocessing changes."""
         sizes = f"area or bilinear to {self.size}" if self.enlarges else f"means of blocks down to {self.size}"
         return f"steps in {self.space}; {'rounded; ' if self.rounded else ''}{sizes}"
 
@@ -270,10 +270,10 @@ def perceptual_path_length(
 
 
 def trimmed_mean(values: NDArray[np.float64]) -> tuple[float, float | None, int]:
-    """The mean of values from the 1st to the 99th percentile, with its standard error, and how many these are.
+    """The mean of values from the 1st to the 99th percentile, its standard error, and the number of these values.
 
     The lower percentile is the value below it, the upper one the value above it, as in the published code. The error is
-    that of a trimmed mean: from the values with those outside moved to the nearest percentile (Tukey, McLaughlin 1963).
+    that of a trimmed mean: from the winsorised values (Tukey, McLaughlin 1963).
     """
     low = np.percentile(values, 100 * TRIMMED, method="lower")
     high = np.percentile(values, 100 * (1 - TRIMMED), method="higher")
@@ -295,7 +295,7 @@ def _digest(module: nn.Module) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Walker:
-    """A generator with latents, and how it takes steps."""
+    """A generator with latents, and the steps between them."""
 
     generator: LatentGenerator
     name: str
@@ -303,10 +303,10 @@ class _Walker:
 
     @classmethod
     def of(cls, generator: object, protocol: PathProtocol) -> "_Walker":
-        """Opened from a spec, or of an object; UsageError where it cannot take the protocol's steps."""
+        """From a spec or an object; UsageError if it cannot take the protocol's steps."""
         opened, name = generator, type(generator).__name__
         if isinstance(generator, str) and generator.startswith("py:"):
-            # As a source of images it would need the method sample.
+            # Opened as a source of images, it would need the method sample.
             opened, name = load_python(generator.removeprefix("py:")), generator
         elif isinstance(generator, str):
             source, name = open_source(generator, num_samples=1), generator
@@ -327,7 +327,7 @@ class _Walker:
         return cls(opened, name, protocol)
 
     def steps(self, places: range, epsilon: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images at both ends of steps, float32 [n, 1 or 3, H, W] on -1..1; places: from a multiple of CHUNK on."""
+        """Images at both ends of steps, float32 [n, 1 or 3, H, W] on -1..1; places: begin at a multiple of CHUNK."""
         device = torch.device(getattr(self.generator, "device", "cpu"))
         classes = getattr(self.generator, "num_classes", None)
         for start in range(places.start, places.stop, CHUNK):
@@ -346,7 +346,7 @@ class _Walker:
             yield first, second
 
     def _images(self, z: Tensor, labels: Tensor | None, epsilon: float) -> Tensor:
-        """The images at the start and at the end of each step, one after the other."""
+        """The images at the start and at the end of each step, alternating."""
         twice = None if labels is None else torch.cat([labels, labels])
         if self.protocol.space == "z":
             start, end = z.chunk(2)
@@ -362,7 +362,7 @@ class _Walker:
         return images
 
     def _checked(self, images: object, count: int) -> Tensor:
-        """Images on -1..1, rounded where the protocol does; GeneratorError for anything else."""
+        """Images on -1..1, rounded if the protocol rounds; GeneratorError for anything else."""
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != count or images.shape[1] not in (1, 3):
             found = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise GeneratorError(f"{self.name} returned {found}; expected [{count}, 1 or 3, height, width].")
@@ -375,7 +375,7 @@ class _Walker:
         return images.float() * scale + shift
 
 
-# What brings images of a declared range to -1..1: a factor, and what is added then.
+# Factor and offset that map a declared range to -1..1.
 _TO_ONE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"[-1,1]": (1.0, 0.0), "[0,1]": (2.0, -1.0), "[0,255]": (1 / 127.5, -1.0)}
 )

@@ -50,19 +50,19 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-# Bytes that are asked for at a time, and number of blocks that all open files keep together.
+# Bytes per request, and the number of blocks that all open files keep in total.
 BLOCK, KEPT_BLOCKS = 4 << 20, 16
-# Requests for the status of many files that run at the same time.
+# Parallel requests for the status of many files.
 AT_ONCE = 16
 _numbers = count()
 _LOCAL = ("file", "local")
-# Clients that have one connection, where the answer to one thread may be taken by another: one request at a time.
+# Clients with one connection, on which a thread may receive another's answer: only one request at a time.
 _IN_TURN = frozenset(("sftp", "ssh", "ftp"))
 _turn = Lock()
-# Where a file appears when its last byte has arrived; elsewhere it is uploaded under another name, and renamed.
+# Stores where a file appears once it is complete; elsewhere it is uploaded under another name and renamed.
 _WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "hf", "memory"))
 
-# What file systems call checksums, and times of the last change.
+# The names that file systems use for checksums, and for times of the last change.
 _CHECKSUMS = ("ETag", "etag", "e_tag", "content_md5", "Content-MD5", "md5Hash", "md5", "Digest", "blob_id", "CRC")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "updated", "modified", "created")
 
@@ -125,7 +125,7 @@ class RemotePath:
 
     def __init__(self, url: str) -> None:
         links = url.split("::")
-        # `simplecache::s3://bucket/a.zip`: the name is that of the next link.
+        # `simplecache::s3://bucket/a.zip`: the name is in the next link of the chain.
         named = next((place for place, link in enumerate(links) if "://" in link), 0)
         self._before = "".join(f"{link}::" for link in links[:named])
         self.scheme, _, rest = links[named].partition("://")
@@ -371,7 +371,7 @@ class RemotePath:
         data = self._ask(read) if self._spool is None else None
         if data is not None:
             return data
-        # The file was fetched, or the server sends the whole of it whatever was asked for.
+        # The file was fetched, or the server ignores the range and sends the whole file.
         spool = self.fetch()
         with self._reading:
             spool.seek(start)
@@ -410,7 +410,7 @@ class RemotePath:
             yield self.read_range(place, min(place + BLOCK, start + length))
 
     def _copy(self, files: Any, path: str, spool: IO[bytes], expected: int | None) -> None:
-        """One attempt at copying the file, of as many bytes as expected."""
+        """One attempt at copying the file, which must have as many bytes as expected."""
         spool.seek(0)
         spool.truncate()
         options = {"block_size": 0} if self.scheme in WEB else {}
@@ -437,7 +437,7 @@ class RemotePath:
         return self._ask(ask)
 
     def _ask(self, request: Callable[[Any, str], T], failure: type[GanevalError] = SourceError) -> T:
-        """The answer to a request, which is repeated where that may help."""
+        """The answer to a request; the request is repeated if that may help."""
         files, path = self._open()
 
         def once() -> T:
@@ -450,13 +450,13 @@ class RemotePath:
 Place = Path | RemotePath
 
 
-# Blocks of all remote files, the most recently used last, by the number of the file and of the block.
+# Blocks of all remote files by file and block number, the most recently used last.
 _kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 _keeping = Lock()
 
 
 class _BlockReader(io.RawIOBase):
-    """A remote file of a known size, read by blocks."""
+    """A remote file of known size, read in blocks."""
 
     def __init__(self, place: RemotePath) -> None:
         super().__init__()
@@ -587,7 +587,7 @@ def _fingerprint_at(place: Place) -> FileFingerprint | None:
 
 
 def _fingerprint_in(info: Mapping[str, Any]) -> FileFingerprint:
-    """What fsspec's description of a file says."""
+    """The fingerprint in fsspec's description of a file."""
     size = info.get("size")
     size = int(size) if isinstance(size, int | float) else None
     checksum = next(((key, info[key]) for key in _CHECKSUMS if info.get(key)), None)
@@ -598,7 +598,7 @@ def _fingerprint_in(info: Mapping[str, Any]) -> FileFingerprint:
 
 
 def _nanoseconds(value: object) -> int | None:
-    """A time as file systems give it, in nanoseconds since 1970; None for none."""
+    """A time from a file system, in nanoseconds since 1970; None if there is none."""
     if isinstance(value, str):
         from email.utils import parsedate_to_datetime
 
@@ -612,13 +612,13 @@ def _nanoseconds(value: object) -> int | None:
 
 
 def _normal(host: str, path: str, name: str) -> str:
-    """A path with a relative or absolute name after it, which never leaves the bucket or host."""
+    """A path joined with a relative or absolute name, kept within the bucket or host."""
     whole = name if name.startswith("/") else f"{path}/{name}"
     return host + posixpath.normpath(f"/{whole}".replace("//", "/"))
 
 
 def _refresh(files: Any) -> None:
-    """Forget what a file system keeps of listings, which may have changed."""
+    """Clear a file system's cached listings, which may be outdated."""
     files.invalidate_cache()
 
 

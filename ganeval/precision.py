@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["full_precision"]
 
-# Since torch 2.9 each kind of product has its own switch, and the older switches fail once a program has used these.
+# Since torch 2.9 each kind of product has its own switch, and the older switches fail once these have been used.
 HAS_SWITCHES = torch.__version__ >= "2.9"
 # Rows sampled from each set; the largest squared norm of a row whose products fit in float32; and the smallest spread,
 # relative to the squared norm of the mean, that float32 products resolve (to 2e-4 of KID's standard error in
@@ -54,14 +54,14 @@ def outgrown(*sets: Tensor) -> bool:
 
 
 def _switches() -> list[Any]:
-    """Those of products on GPUs, then those on CPUs."""
+    """The switches for products on GPUs, then those for CPUs."""
     backends: Any = torch.backends
     return [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
 
 
 @contextmanager
 def _set_to(chosen: Literal["ieee", "tf32"], switches: list[Any]) -> Iterator[None]:
-    """Inside, these switches are set so; an older torch has two for all."""
+    """Set these switches within the context; an older torch has two for all products."""
     if not HAS_SWITCHES:
         before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         try:

@@ -29,7 +29,7 @@ CHANNELS: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, flo
         "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     }
 )
-# Fractional bits of the weights with which Pillow resizes pictures of whole numbers.
+# Fractional bits of Pillow's weights for integer images.
 PIL_BITS = 22
 
 ROWS_A_BLOCK = 40
@@ -63,7 +63,8 @@ class Preprocess:
         height, width = images.shape[-2:]
         short = min(height, width)
         if self.resize == "pil-bicubic-then-crop":
-            # As torchvision does with pictures: the long side is cut to whole pixels, the margin rounded to even.
+            # As torchvision does with PIL images: the long side is truncated to whole pixels, the margin rounded to
+            # even.
             return _central(
                 resample(images, self.size * height // short, self.size * width // short, "pil-bicubic"), self.size
             )
@@ -120,9 +121,9 @@ def resample(images: Tensor, height: int, width: int, resize: Interpolation, *, 
 
 
 def _as_pillow(images: Tensor, height: int, width: int) -> Tensor:
-    """Pillow's bicubic resize of pictures, bit for bit, whose arithmetic is of whole numbers.
+    """Pillow's bicubic resize of images, bit for bit, in its integer arithmetic.
 
-    Columns are resampled first, and rounded, as in every Pillow before 13, which takes the rows first for some shapes.
+    Columns are resampled first, and rounded, as in Pillow before 13; Pillow 13 resamples rows first for some shapes.
     Products and sums are whole numbers below 2^53, so float64 computes them exactly, in any order.
     """
     pixels = images.cpu() if images.device.type == "mps" else images  # which has no float64
@@ -156,9 +157,9 @@ def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
 def _operator(
     size_in: int, size_out: int, resize: Interpolation, device: torch.device, kept: range
 ) -> tuple[_Block, ...]:
-    """The kept rows of an operator, in blocks."""
+    """The kept rows of a resize operator, in blocks."""
     blocks = []
-    # The cached operator serves all callers: it must not depend on the default device or gradient mode of this one.
+    # All callers share the cached operator: it must not depend on one caller's default device or gradient mode.
     with torch.inference_mode(mode=False), torch.device("cpu"):
         matrix = resampling_matrix(size_in, size_out, resize, torch.arange(kept.start, kept.stop))
         dtype = torch.float32
@@ -208,9 +209,9 @@ def _filtered(
     support: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised.
+    """A filter widened by the scale factor, cut to whole pixels around each centre, and renormalised.
 
-    dtype: that in which the tool computes centres and weights (Pillow: float64, PyTorch: float32).
+    dtype: the dtype in which the tool computes centres and weights (Pillow: float64, PyTorch: float32).
     """
     scale = torch.tensor(size_in / size_out, dtype=dtype)
     widening = scale.clamp(min=1)

@@ -127,7 +127,7 @@ class Processes:
 
 
 ALONE = Processes(0, 1)
-# None, because the default of a context variable must not be an object that could change.
+# None, because the default of a context variable must not be mutable.
 _working: ContextVar[Processes | None] = ContextVar("processes", default=None)
 
 
@@ -165,7 +165,7 @@ def working_apart() -> Iterator[None]:
 
 
 class _Apart(Processes):
-    """This process alone at its task, while those of its team are at theirs."""
+    """This process alone with its task, while the others of its team do theirs."""
 
     def __init__(self, team: Processes) -> None:
         super().__init__(0, 1)

@@ -1,4 +1,4 @@
-"""How a number came about, and what limits it: plain data and sentences for the result."""
+"""How a number was obtained, and its caveats: plain data and sentences for the result."""
 
 import platform
 import sys
@@ -18,10 +18,10 @@ from ganeval.protocols import Protocol
 from ganeval.selection import Selection
 from ganeval.version import __version__
 
-# Each reading takes a millisecond.
+# Cached, because reading one takes a millisecond.
 version = cache(read_version)
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
-# Packages of encoders, by their modules: named where one of them was used.
+# Packages of encoders, by their modules; listed only if used.
 OPTIONAL: Mapping[str, str] = MappingProxyType(
     {"timm": "timm", "open_clip": "open_clip_torch", "transformers": "transformers"}
 )
@@ -30,17 +30,18 @@ OPTIONAL: Mapping[str, str] = MappingProxyType(
 def provenance(
     extractor: Extractor, protocol: Protocol, *, seed: int, real: FeatureSet | None, fake: FeatureSet
 ) -> dict[str, Any]:
-    """The provenance of an Evaluation, as JSON can hold it.
+    """The provenance of an Evaluation, as JSON values.
 
     Args:
         extractor: What extracted the features.
-        protocol: What they were measured by.
+        protocol: The protocol of the extraction.
         seed: Of subsets and generators.
-        real: The reals; None where no metric looked at them.
+        real: The reals; None if no metric used them.
         fake: The fakes.
 
     Returns:
-        What docs/results.md lists; "dimensions" is the width of the features, None where no metric looked at any.
+        The entries listed in docs/results.md; "dimensions" is the width of the features, None if no metric used
+        features.
     """
     licence = extractor.weights.licence
     return {
@@ -56,7 +57,7 @@ def provenance(
 
 
 def versions_and_time() -> dict[str, object]:
-    """Versions of this package and of the libraries that compute, in whichever process, and the time of the result."""
+    """Versions of this package and of the libraries used, from any process, and the time of the result."""
     libraries = {name: _version(name) for name in LIBRARIES}
     created = datetime.now(UTC).isoformat(timespec="seconds")
     used = processes().exchange((created, [module for module in OPTIONAL if module in sys.modules]))
@@ -73,12 +74,12 @@ def _version(library: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError:
-        # A drop-in of another name (Pillow-SIMD) stands in its place.
+        # A replacement with another name (Pillow-SIMD) is installed.
         return "unknown"
 
 
 def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, object]:
-    """What decides the numbers of given images, by the names that the signature and stored statistics use."""
+    """What determines the numbers for given images, by the names in the signature and in stored statistics."""
     return {
         "extractor": extractor.name,
         "weights": extractor.weights.name,
@@ -91,9 +92,9 @@ def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, objec
 
 
 def incomparable(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str, ...]:
-    """Why numbers must not be compared with published ones; empty where they may be."""
+    """Why numbers must not be compared with published ones; empty if they may be."""
     found = []
-    # Where all features were given, there is no extractor to doubt.
+    # If all features were given, no extractor ran.
     if not isinstance(extractor, PrecomputedExtractor):
         if not extractor.weights.published:
             found.append(
@@ -107,14 +108,14 @@ def incomparable(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str
     names = dict.fromkeys(side.name for side in sides if side.given is not None)
     if names:
         found.append(
-            f"The features of {' and '.join(names)} were given, not measured here: what weights and preprocessing are "
-            "behind them is not known, and so not whether these numbers compare with published ones."
+            f"The features of {' and '.join(names)} were given, not extracted here. Their weights and preprocessing "
+            "are unknown, so these numbers may not be comparable with published ones."
         )
     return tuple(found)
 
 
 def statistics_caveats(real: FeatureSet | None, selection: Selection, extractor: Extractor) -> Iterator[str]:
-    """What a file of statistics does not say, and which part of it was taken where it holds images, too."""
+    """Caveats about a file of statistics: what it does not state and, if it also holds images, which part was used."""
     if real is None or real.stored is None:
         return
     stored = real.stored

@@ -30,12 +30,12 @@ _T = TypeVar("_T")
 IN_MEMORY_BYTES = 1 << 26
 # Bytes that are sent at a time.
 BLOCK_BYTES = 1 << 26
-# How long a process waits for the others, which may be at work. Those that ended are noticed at once.
+# How long a process waits for the others, which may still be working. A process that ended is noticed at once.
 PATIENCE = timedelta(days=7)
 
 
 class _StoppedError(Exception):
-    """Another process has failed in the task that this one is at."""
+    """Another process has failed in the current task."""
 
 
 class Ranks(Processes):
@@ -44,9 +44,9 @@ class Ranks(Processes):
     def __init__(self) -> None:
         super().__init__(distributed.get_rank(), distributed.get_world_size())
         self._tasks = 0
-        # Rows are on the CPU, whatever trains or extracts.
+        # Rows are on the CPU, even if training or extraction runs on a GPU.
         with _lost_others(self):
-            # torch holds the group until it is destroyed. Held here as well, it would live on until the interpreter
+            # torch holds the group until it is destroyed. A reference here would keep it alive until the interpreter
             # ends, and its threads would sometimes abort the process then.
             group = cast(distributed.ProcessGroup, distributed.new_group(backend="gloo", timeout=PATIENCE))
             self._held_by_torch = weakref.ref(group)
@@ -76,11 +76,11 @@ class Ranks(Processes):
         try:
             yield
         except _StoppedError:
-            # Its error comes with the exchange.
+            # Its error is raised in the exchange.
             pass
         except ProcessError:
             raise
-        # Whatever it is, the others must hear of it.
+        # Any error must be sent to the others.
         except Exception as error:  # noqa: BLE001
             own = error
             with _lost_others(self):
@@ -100,7 +100,7 @@ class Ranks(Processes):
         try:
             return self._store.add(f"ganeval/claimed/{key}", 1) == 1
         except RuntimeError:
-            # The store went with the process that kept it, and the others are about to be ended.
+            # The store ended with its process, and torchrun is about to end the others.
             return True
 
     def check(self) -> None:
@@ -119,7 +119,7 @@ class Ranks(Processes):
         row_bytes = max(rows.new_empty(shape[1:]).nbytes, 1)
         shared = shape[0] * row_bytes > IN_MEMORY_BYTES
         found = self._shared(shape, rows.dtype) if shared else rows.new_empty(shape)
-        # One process of each host fills what all of them map.
+        # One process per host fills the file that all processes of the host map.
         fills = not shared or self._hosts.index(self._hosts[self.rank]) == self.rank
         block = max(1, BLOCK_BYTES // row_bytes)
         for rank, (start, stop) in enumerate(bounds):
@@ -134,7 +134,7 @@ class Ranks(Processes):
         return found
 
     def _shared(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """An array in a file that the processes of a host map, and that has no name any more."""
+        """An array in a file that the processes of a host map; the file is already unlinked."""
         bytes_ = dtype.itemsize * math.prod(shape)
         leader = self._hosts.index(self._hosts[self.rank])
         name: str | None = None
@@ -157,7 +157,7 @@ class Ranks(Processes):
         return f"ganeval/failed/{self._tasks}"
 
 
-# By the process group that they were made for.
+# By process group.
 _made: WeakKeyDictionary[distributed.ProcessGroup, Ranks] = WeakKeyDictionary()
 
 
@@ -224,7 +224,7 @@ def all_ranks() -> Ranks:
 
 @contextmanager
 def _lost_others(team: Processes) -> Iterator[None]:
-    """ProcessError in place of what torch raises where another process has ended."""
+    """ProcessError instead of torch's errors if another process has ended."""
     try:
         yield
     except RuntimeError as error:
@@ -236,12 +236,12 @@ def _lost_others(team: Processes) -> Iterator[None]:
 
 
 def _host() -> tuple[object, ...]:
-    """What processes have in common that see the same temporary files."""
+    """A key that is equal in processes with the same temporary files."""
     folder = Path(tempfile.gettempdir()).stat()
     return socket.gethostname(), folder.st_dev, folder.st_ino
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error as another process can raise it: itself where it is known to survive, or its text."""
+    """The error in a form that another process can raise: itself if it is known to survive pickling, or its text."""
     known = isinstance(error, GanevalError | MemoryError | OSError)
     return error if known else RuntimeError(f"{type(error).__name__}: {error}")

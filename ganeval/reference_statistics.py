@@ -1,4 +1,4 @@
-"""Statistics of real images in a file that takes their place in later evaluations."""
+"""Write statistics of real images to a file that replaces the images in later evaluations."""
 
 from dataclasses import replace
 from typing import Unpack, cast

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Registry"]
 
 RowT = TypeVar("RowT")
-# What can be typed in a list of names, and before a colon or a dot.
+# Names that can be typed in a list, and before a colon or a dot.
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 
@@ -78,7 +78,7 @@ class Registry(Mapping[str, RowT], Generic[RowT]):
         return name in self._rows or name in self._points
 
     def __iter__(self) -> Iterator[str]:
-        """The names: our own, registered ones, and those of packages; no package is imported."""
+        """The names: built-in, registered, and of other packages; no package is imported."""
         return iter({**self._rows, **self._points})
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ class Registry(Mapping[str, RowT], Generic[RowT]):
         """What is wrong with entry points of installed packages, one sentence each. Imports the packages."""
         unusable = [
             f"The package {_package(point)} declares a {self.kind} '{point.name}', which "
-            f"{'is ours already' if point.name in self._rows else 'is not a usable name'}: it is ignored."
+            f"{'is built in' if point.name in self._rows else 'is not a usable name'}: it is ignored."
             for point in self._ignored
         ]
         return unusable + [problem for name in self if (problem := self._problem(name)) is not None]
@@ -121,18 +121,18 @@ class Registry(Mapping[str, RowT], Generic[RowT]):
 
     @property
     def _points(self) -> "Mapping[str, list[EntryPoint]]":
-        """Entry points by name: more than one where packages declare the same name."""
+        """Entry points by name: more than one if several packages declare the same name."""
         return self._declared[0]
 
     @property
     def _ignored(self) -> "list[EntryPoint]":
-        """Entry points with a name that cannot be typed, or is our own."""
+        """Entry points whose name cannot be typed, or is built in."""
         return self._declared[1]
 
     @cached_property
     def _declared(self) -> "tuple[dict[str, list[EntryPoint]], list[EntryPoint]]":
         """Entry points that can be used, by name, and those that are ignored."""
-        # Imported here because most names are our own, and this takes time.
+        # Imported here because it is slow, and most names are built in.
         from importlib.metadata import entry_points
 
         found: dict[str, list[EntryPoint]] = {}

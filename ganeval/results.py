@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart", "warnings_of"]
 
 SCHEMA = 1
-# What decides whether two numbers may be compared; the signature spells these out, in this order.
+# The fields that decide whether two numbers may be compared; the signature lists them in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
 
-# The end of the name of both sets, where they are halves of the reals: a noise floor.
+# The end of both sets' names if they are halves of the reals: a noise floor.
 HALVES = ", random halves"
 
-# The provenance of metrics of pairs, in place of an extractor's: they look at the pixels as they are.
+# The provenance of metrics of pairs instead of an extractor's: they use unchanged pixels.
 PAIRS: Mapping[str, object] = MappingProxyType(
     {
         "extractor": "none",
@@ -49,7 +49,7 @@ PAIRS: Mapping[str, object] = MappingProxyType(
 # The key of a detail of one class begins with it.
 CLASS = "class "
 DIRECTIONS = ("lower", "higher", "closer")
-# No set has more images; a larger count is damage.
+# No set has more images; a larger count means a damaged file.
 MAX_IMAGES = 10**15
 
 # Options may be infinite (vendi.order), and JSON has no number for it.
@@ -89,7 +89,7 @@ class RealsPart:
                 (other.direction, other.direction),
             )
         )
-        # The root of a product of squares of whole numbers: equal directions have a correlation of exactly 1.
+        # The root of a product of integer squares, so that equal directions have a correlation of exactly 1.
         return self.error * other.error * (product / math.sqrt(ours * theirs)) if product else 0.0
 
 
@@ -213,7 +213,7 @@ class Evaluation:
             text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise ResultError(f"This result holds a number that is not finite ({error}).") from error
-        # File names may hold bytes that are no text; Python's stand-ins for these become JSON's own escapes.
+        # File names may hold bytes that are not text; Python's surrogates for these become JSON escapes.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     @classmethod
@@ -259,7 +259,7 @@ class Evaluation:
             metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
             warnings = tuple(str(warning) for warning in document["warnings"])
             result = cls(metrics, document["provenance"], document["comparable"] is True, warnings)
-            # It can be spelled out only if everything that decides it is there.
+            # The signature can be written only if all of its fields are present.
             _ = result.signature
         return result
 
@@ -333,7 +333,7 @@ def _fields(result: MetricResult) -> dict[str, Any]:
 
 
 def _reals(fields: Mapping[str, Any] | None) -> RealsPart | None:
-    """What `_fields` wrote, or None of an earlier version; KeyError, TypeError or ValueError if it is damaged."""
+    """What `_fields` wrote, None in files of earlier versions; KeyError, TypeError or ValueError if it is damaged."""
     if fields is None:
         return None
     error = finite(fields["error"])
@@ -343,7 +343,7 @@ def _reals(fields: Mapping[str, Any] | None) -> RealsPart | None:
 
 
 def _finite_words(result: MetricResult) -> dict[str, object]:
-    """The options, with words for what JSON cannot hold; a text that is such a word has an apostrophe before it."""
+    """The options, with words for values that JSON lacks; a text equal to such a word gets an apostrophe before it."""
     words = {number: word for word, number in INFINITE.items()}
 
     def written(value: object) -> object:
@@ -362,7 +362,7 @@ def _option(value: object) -> object:
 
 
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
-    """One entry of a document, whatever a later ganeval added; KeyError, TypeError or ValueError if it is damaged."""
+    """One entry of a document, without additions of later versions; KeyError, TypeError or ValueError for damage."""
     n_real, direction, ideal = fields["n_real"], str(fields["direction"]), fields["ideal"]
     if direction not in DIRECTIONS or (direction == "closer") != (ideal is not None):
         raise ValueError(f"direction '{direction[:40]}' with the ideal {ideal}")

@@ -1,4 +1,4 @@
-"""Arrays that grow by rows: in memory while small, in nameless temporary files when not."""
+"""Arrays that grow by rows: in memory while small, then in unnamed temporary files."""
 
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ganeval.outputs import Output
 
 
 class RowStore:
-    """Rows of every output of an extractor, batch after batch; `close` when they have been taken out."""
+    """Rows of every output of an extractor, added batch by batch; call `close` after reading them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -45,7 +45,7 @@ class RowStore:
             self._spool()
 
     def arrays(self) -> dict[Output, Tensor]:
-        """All rows, float32 [count, D] by output; mapped from disk where they were written there."""
+        """All rows, float32 [count, D] by output; mapped from disk if they were written there."""
         if not self._files:
             return {output: torch.cat(parts) for output, parts in self._parts.items()}
         self._spool()
@@ -55,12 +55,12 @@ class RowStore:
         }
 
     def close(self) -> None:
-        """Close the files; arrays that are mapped from them keep their bytes."""
+        """Close the files; arrays mapped from them remain valid."""
         for file in self._files.values():
             file.close()
 
     def _spool(self) -> None:
-        """Move what waits in memory to the files."""
+        """Move the rows in memory to the files."""
         for output, parts in self._parts.items():
             if output not in self._files:
                 self._files[output] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it

@@ -35,7 +35,7 @@ from ganeval.uncertainty import CONFIDENCE, StudentT
 
 __all__ = ["compare_saved_runs", "run_spreads", "runs_needed"]
 
-# More runs than this are not counted out: the normal distribution gives their number.
+# Above this number of runs, the normal distribution gives the number.
 MAX_COUNTED = 1000
 
 Runs = Mapping[str, Mapping[str, Evaluation]]
@@ -126,7 +126,7 @@ def runs_needed(difference: float, variances: tuple[float, float], level: float 
     if difference == 0 or total <= 0:
         return None
     effect = abs(difference) / math.sqrt(total)
-    # With the normal distribution, which asks for too few runs.
+    # With the normal distribution, which gives too few runs.
     normal = float(((ndtri(1 - level / 2) + ndtri(POWER)) / effect) ** 2)
     count = max(2, math.ceil(min(normal, 1e15)))
     while count <= MAX_COUNTED and _power(effect, variances, level, count) < POWER:
@@ -143,7 +143,7 @@ def _power(effect: float, variances: tuple[float, float], level: float, count: i
 
 def welch_freedom(parts: Sequence[float], counts: Sequence[int]) -> float:
     """The degrees of freedom of a sum of variances of means (Welch-Satterthwaite). parts: each mean's variance."""
-    # Relative to the largest, because squares of very small numbers are 0.
+    # Scaled by the largest, because squares of very small numbers are 0.
     shares = [part / max(parts) for part in parts]
     return sum(shares) ** 2 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
 
@@ -188,7 +188,7 @@ def named_runs(runs: Mapping[str, Sequence[object]]) -> dict[str, dict[str, obje
 
 
 def _results(runs: Mapping[str, Mapping[str, Evaluation] | Sequence[str | Path]]) -> dict[str, dict[str, Evaluation]]:
-    """The results of all methods, files read; UsageError for what is neither, and for a file that is given twice."""
+    """The results of all methods, files read; UsageError for other values, and for a file given twice."""
     seen: dict[str, str] = {}
     results: dict[str, dict[str, Evaluation]] = {}
     for method, given in runs.items():
@@ -214,7 +214,7 @@ def _results(runs: Mapping[str, Mapping[str, Evaluation] | Sequence[str | Path]]
 
 
 def _check_repeats(runs: Runs) -> None:
-    """UsageError for one run that is given twice, under any names."""
+    """UsageError for a run that is given twice, under any names."""
     seen: dict[object, str] = {}
     for method, found in runs.items():
         for run, one in found.items():
@@ -230,7 +230,7 @@ def _check_repeats(runs: Runs) -> None:
 
 
 def _metrics(runs: Runs, wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """The metrics that all runs have, and a warning for each that only some have; UsageError where one is wanted."""
+    """The metrics that all runs have, and a warning for each that only some have; UsageError if it was requested."""
     every = [(f"{method}: {run}", one) for method, found in runs.items() for run, one in found.items()]
     names = dict.fromkeys(metric for _, one in every for metric in one.metrics) if wanted is None else wanted
     shared, warnings = [], []
@@ -273,7 +273,7 @@ def _spread(metric: str, method: str, found: Sequence[Evaluation]) -> Spread:
         return Spread(metric, method, values, mean, None, None, None, within, at_most, None, None)
     deviation = rounded(math.sqrt(variance(values)), rounding_of(*values))
     if deviation == 0:
-        # A few values that are equal, such as shares of few images, do not say that others would be.
+        # A few equal values, such as shares of few images, do not show that others would be equal.
         return Spread(metric, method, values, mean, 0.0, None, 0.0, within, at_most, None, None)
     error = deviation / math.sqrt(count)
     half = StudentT(count - 1).inv_cdf((1 + CONFIDENCE) / 2) * error
@@ -282,7 +282,7 @@ def _spread(metric: str, method: str, found: Sequence[Evaluation]) -> Spread:
         between = _rest(deviation**2, within)
         squares, tail = (count - 1) * deviation**2, (1 - CONFIDENCE) / 2
         low, high = squares / chdtri(count - 1, tail), squares / chdtri(count - 1, 1 - tail)
-        # Where `within` is an upper bound, the upper end of `between` is that without any.
+        # If `within` is an upper bound, the upper end of `between` is computed with `within` = 0.
         between_interval = _rest(low, within), _rest(high, 0.0 if at_most else within)
     return Spread(
         metric, method, values, mean, error, (mean - half, mean + half), deviation, within, at_most, between,
@@ -291,7 +291,7 @@ def _spread(metric: str, method: str, found: Sequence[Evaluation]) -> Spread:
 
 
 def _rest(total: float, within: float) -> float:
-    """The standard deviation that is left of a variance; 0 where nothing is."""
+    """The standard deviation that remains of a total variance; 0 if nothing remains."""
     return math.sqrt(max(float(total) - within**2, 0.0))
 
 
@@ -322,7 +322,7 @@ def _covariance(metric: str, one: Evaluation, other: Evaluation) -> float | None
 
 @dataclass(frozen=True, slots=True)
 class _MethodGap:
-    """A difference of methods that has not been judged yet. worse: by how much, where less is better."""
+    """A difference of methods without a verdict yet. worse: its size on a scale where less is better."""
 
     metric: str
     first: str
@@ -413,7 +413,7 @@ def rounded_variance(values: Sequence[float], rounding: float) -> float:
 def _error_of_models(metric: str, a: Sequence[Evaluation], b: Sequence[Evaluation]) -> float | None:
     """The standard error of the difference of two means over models, if their images were drawn again.
 
-    Where a covariance is not known, values of one method count as moving together, and those of two as independent, so
+    If a covariance is not known, values of one method count as fully correlated, and those of two as independent, so
     that the error is too large rather than too small.
     """
     weighted = []
@@ -422,7 +422,7 @@ def _error_of_models(metric: str, a: Sequence[Evaluation], b: Sequence[Evaluatio
             result = one.metrics[metric]
             if result.standard_error is None:
                 return None
-            # Below its ideal, a value that rises comes nearer to it.
+            # Below the ideal, a larger value is closer to it.
             mirrored = -1 if result.ideal is not None and result.value < result.ideal else 1
             weighted.append((sign, sign * mirrored / len(side), result.standard_error, one))
     total = sum((weight * error) ** 2 for _, weight, error, _ in weighted)

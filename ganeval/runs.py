@@ -23,7 +23,7 @@ from ganeval.results import (
 
 __all__ = ["MethodDifference", "RunsComparison", "Spread"]
 
-# What the error and the interval of a difference are of.
+# What varies in the error and the interval of a difference.
 Scope = Literal["methods", "models"]
 SCOPES: tuple[Scope, ...] = ("methods", "models")
 

@@ -1,7 +1,7 @@
-"""Finished segments of a long reading, so that one that was interrupted goes on where it stopped.
+"""Finished segments of a long reading, so that an interrupted reading continues where it stopped.
 
-A segment is a part of the source, of at most SEGMENT images. What was extracted of it is one file, which appears whole
-or not at all; a damaged one counts as missing.
+A segment is a part of the source, of at most SEGMENT images. Its features are one file, written atomically; a damaged
+file counts as missing.
 """
 
 import json
@@ -24,8 +24,8 @@ from ganeval.parts import FeaturePart
 from ganeval.sources.base import ReadReport, Source
 from ganeval.sources.npz import write_array
 
-# Images per segment. Sources of no more are read at one go. One process of Inception on a core reads them in minutes;
-# the time to write a segment is below a hundredth of that.
+# Images per segment. Smaller sources have no segments. One process of Inception on a core reads them in minutes;
+# writing a segment takes less than 1% of that.
 SEGMENT = 2048
 # An extractor and one of its outputs.
 Key = tuple[Identity, Output]
@@ -34,7 +34,7 @@ DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, z
 
 
 def segment_count(total: int) -> int:
-    """How many segments a source of so many images has."""
+    """The number of segments of a source with this many images."""
     return -(-total // SEGMENT)
 
 
@@ -43,8 +43,8 @@ class Segments:
     """The segments of one reading.
 
     Attributes:
-        folder: Of these segments alone.
-        failed: Why segments could not be kept; the reading goes on without.
+        folder: A folder with only these segments.
+        failed: Why segments could not be kept; the reading continues without them.
     """
 
     folder: Path
@@ -58,17 +58,17 @@ class Segments:
         read: Callable[[Source | None], FeaturePart],
         advance: Callable[[int], object],
     ) -> Iterator[FeaturePart]:
-        """All segments of a source in their order: kept ones, and others once they are read and kept.
+        """All segments of a source in order; those that were not kept before are read, and kept.
 
         Args:
             source: The images.
             batch_size: Segments begin at whole batches.
             keys: The extractors and outputs, always in the same order.
-            read: Extracts what is wanted of a segment.
+            read: Extracts the features of a segment.
             advance: Called with the number of images of segments that were kept before.
 
         Yields:
-            What was extracted of a segment.
+            The features of a segment.
         """
         of = segment_count(len(source))
         for number in range(of):
@@ -86,7 +86,7 @@ class Segments:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kept(self, path: Path, keys: Sequence[Key]) -> FeaturePart | None:
-        """A segment that was kept; None where there is none, or it is damaged."""
+        """A kept segment; None if there is none, or it is damaged."""
         try:
             with zipfile.ZipFile(path) as archive:
                 arrays = {}
@@ -102,7 +102,7 @@ class Segments:
             return None
 
     def _keep(self, path: Path, part: FeaturePart, keys: Sequence[Key]) -> None:
-        """Keep a segment; where that is not possible, `failed` says why, and no others are tried."""
+        """Keep a segment; if that fails, `failed` says why, and no more are written."""
         if self.failed:
             return
         try:

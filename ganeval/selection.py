@@ -11,7 +11,8 @@ from ganeval.options import checked_options
 from ganeval.outputs import Output
 from ganeval.settings import MetricOptions
 
-# Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
+# Metrics by name, as functions of feature arrays or as rows; "all" for all that can be computed, None for the usual
+# ones.
 MetricNames = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
@@ -23,8 +24,8 @@ class Selection:
 
     Attributes:
         metrics: By name.
-        options: Those that were asked for, from `checked_options`.
-        lenient: Metrics that the inputs do not allow are left out with a warning, because nobody named them.
+        options: The requested options, from `checked_options`.
+        lenient: Metrics that the inputs do not allow are left out with a warning, because none was named.
         also: Extractor outputs to keep in addition to those that metrics need, if the extractor has them.
         left_out: Why metrics were left out before anything was computed; None if none were.
     """
@@ -76,7 +77,7 @@ def select_metrics(names: MetricNames, options: MetricOptions | None = None, als
 
 
 def _outputs(also: object) -> frozenset[Output]:
-    """Outputs to keep in addition; UsageError for what is not a collection of their names."""
+    """Outputs to keep in addition; UsageError for anything but a collection of their names."""
     known = get_args(Output)
     given = None if isinstance(also, str) or not isinstance(also, Iterable) else [*also]
     if given is None or any(one not in known for one in given):

@@ -31,7 +31,8 @@ PUBLISHED = (
     ("CIFAR-10, published weights: inception score", "is", 11.23678, 0.001),
 )
 
-# Fake images of every published Fréchet distance of EDM2, and how far other draws and the least of several runs may be.
+# Number of fakes in every published Fréchet distance of EDM2, and the tolerance for other draws and for the lowest of
+# several runs.
 EDM2_IMAGES, EDM2_TOLERANCE = 50_000, 0.02
 # By preset of EDM2's generate_images.py: the published value. "-fid" is of Inception, "-dino" of DINOv2.
 EDM2: Mapping[str, float] = MappingProxyType(
@@ -58,7 +59,7 @@ EDM2: Mapping[str, float] = MappingProxyType(
         "edm2-img64-s-autog-dino": 31.85,
     }
 )
-# FD of 512 training and 512 test images of CIFAR-10, and how dgm-eval draws them.
+# FD of 512 training and 512 test images of CIFAR-10, and the seed with which dgm-eval draws them.
 DGM_EVAL, DGM_EVAL_TOLERANCE, DGM_EVAL_IMAGES, DGM_EVAL_SEED = 862.53745, 1.0, 512, 13579
 # CMMD of the example of cmmd-pytorch: its folders reference_images and generated_images.
 CMMD_EXAMPLE, CMMD_TOLERANCE = 7.696, 0.01
@@ -127,11 +128,11 @@ def run_selfcheck(
 
 
 def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
-    """Run one check. look: gives whether it passed, None if it cannot be checked here, and the detail."""
+    """Run one check. look: returns whether it passed (None if it cannot be checked here), and the detail."""
     try:
         passed, detail = look()
     except UsageError:
-        # A device that does not exist is a mistake in the call, not in the installation.
+        # A device that does not exist is an error of the caller, not of the installation.
         raise
     except (GanevalError, RuntimeError) as error:
         # torch raises RuntimeError when a device fails.
@@ -140,7 +141,7 @@ def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
 
 
 def _compare(found: float, expected: float, tolerance: float) -> tuple[bool, str]:
-    """Whether a number is within the tolerance, and both numbers in words."""
+    """Whether a number is within the tolerance, and both numbers as text."""
     return abs(found - expected) <= tolerance, f"found {found:.6g}, expected {expected:.6g} ± {tolerance:.1g}"
 
 
@@ -225,7 +226,7 @@ def _published(device: str, weights: Path | None, progress: Progress) -> list[Se
 
 
 def _encoders(device: str, weights: Path | None, progress: Progress) -> list[SelfCheck]:
-    """Published numbers of other encoders, as far as their images are here; the weights are fetched on first use."""
+    """Published numbers of other encoders whose images are here; the weights are fetched on first use."""
     root = data_root() / "published"
     reference, generated = root / "cmmd-pytorch" / "reference_images", root / "cmmd-pytorch" / "generated_images"
     measure = partial(_measured, {"device": device}, progress)
@@ -246,7 +247,7 @@ def _encoders(device: str, weights: Path | None, progress: Progress) -> list[Sel
 
 
 def _known(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
-    """The outcome of a check against a published number; what cannot be measured here is not checked."""
+    """The outcome of a check against a published number; None if it cannot be measured here."""
     try:
         passed, detail = look()
     except GanevalError as error:
@@ -264,7 +265,7 @@ def _measured(
     options: MetricOptions | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> tuple[Evaluation | None, str]:
-    """An evaluation with published weights; None with what is missing."""
+    """An evaluation with published weights; or None, and what is missing."""
     from ganeval.evaluation import evaluate
 
     missing = [str(path) for path in (real, fake) if isinstance(path, Path) and not path.exists()]
@@ -303,7 +304,7 @@ def _dgm_eval(measure: Measure) -> tuple[bool | None, str]:
 
 
 def _example(measure: Measure, real: Path, fake: Path) -> tuple[bool | None, str]:
-    """The CMMD of the images that cmmd-pytorch brings."""
+    """The CMMD of the images in cmmd-pytorch's repository."""
     result, missing = measure(real, fake, "cmmd", protocol="cmmd")
     if result is None:
         return None, f"{missing}; they are folders of the repository cmmd-pytorch"

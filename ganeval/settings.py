@@ -159,7 +159,7 @@ class Settings:
 
 
 def _check_extractor(extractor: object, protocol: Protocol) -> None:
-    """UsageError for what is neither a spec nor can be made an extractor, and for another one than is prescribed."""
+    """UsageError for an extractor that is neither a spec nor usable, or not the one that the protocol prescribes."""
     if isinstance(extractor, type):
         raise UsageError(
             f"extractor is the class {extractor.__name__}; give an instance of it: extractor={extractor.__name__}(...)."
@@ -197,7 +197,7 @@ def whole_number(name: str, value: object, *, least: int, most: int | None = Non
         number = index(cast(SupportsIndex, value))
     except TypeError:
         number = None
-    # True is 1 to Python, and nobody who writes it means one image.
+    # True equals 1 in Python, but does not mean one image.
     if number is None or isinstance(value, bool):
         raise UsageError(f"{name} must be a whole number, found {value!r}.")
     if number < least or (most is not None and number > most):

@@ -1,4 +1,4 @@
-"""Rows that come a block at a time, as one array: in memory while small, in a nameless temporary file when not."""
+"""Joins blocks of rows to one array: in memory while small, otherwise in an unnamed temporary file."""
 
 import tempfile
 from collections.abc import Iterable
@@ -12,17 +12,18 @@ import torch
 from numpy.typing import DTypeLike
 from torch import Tensor
 
-# Rows beyond this many bytes wait on disk instead of in memory.
+# Rows beyond this many bytes are kept on disk instead of in memory.
 SPOOL_BYTES = 1 << 29
 
 
 def spooled(blocks: Iterable[Tensor], count: int) -> Tensor:
-    """Blocks of rows [n, D] of one dtype that numpy has, one after the other, as [count, D].
+    """Join blocks of rows [n, D], of one dtype that numpy supports, to [count, D].
 
-    On a CPU, more than SPOOL_BYTES are mapped from a temporary file, of which the system keeps in memory what fits.
+    On a CPU, more than SPOOL_BYTES are mapped from a temporary file, which the system caches in memory as far as it
+    fits.
 
     Args:
-        blocks: At least one.
+        blocks: At least one block.
         count: The number of all rows.
 
     Returns:
@@ -52,7 +53,7 @@ def append(file: IO[bytes], rows: Tensor) -> None:
         file.write(rows.contiguous().numpy().data)
         file.flush()
     except OSError as error:
-        # Closing tries to write once more what is left, and would raise an error of its own later.
+        # Closing tries to write the rest again, and would raise another error later.
         with suppress(OSError):
             file.close()
         folder = f"{tempfile.gettempdir()}, for temporary files; TMPDIR names another folder"
@@ -60,7 +61,7 @@ def append(file: IO[bytes], rows: Tensor) -> None:
 
 
 def mapped(file: IO[bytes], dtype: DTypeLike, shape: tuple[int, ...]) -> Tensor:
-    """A file as a tensor, mapped rather than read; it keeps the bytes when the file is closed."""
-    # An open file has what memmap needs of it; its stub asks for the path alone.
+    """A file as a memory-mapped tensor, which stays valid when the file is closed."""
+    # memmap also takes an open file, but its stub allows only a path.
     array: np.memmap[Any, Any] = np.memmap(cast(Path, file), dtype, "r+", shape=shape)
     return torch.from_numpy(array)

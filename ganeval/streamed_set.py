@@ -1,4 +1,4 @@
-"""Images that arrive in batches: rows, classes and remarks of each side, kept until they are computed with."""
+"""Images that arrive in batches: features, labels and reports of each side, kept for the metrics."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,24 +22,24 @@ from ganeval.ranges import ValueRange
 from ganeval.sources.base import Group, ImageBatch, ReadReport
 from ganeval.sources.repeats import repeats_of
 
-# The two sides, by whether they are the reals.
+# The two sides, by `real`.
 SIDES = {True: "real", False: "fake"}
-# What a state has of each side, apart from the extractor.
+# The entries of a state for each side.
 _OF_SETS = ("kept", "labels", "pixels", "reports")
 _TWICE = (
-    "{}: {} of {} images are equal to one that another process took in, and count again. A DistributedSampler repeats "
-    "images so that all processes have as many; give each its own, as Subset(data, range(rank, len(data), processes)). "
-    "Generators draw the same images where processes have the same seed."
+    "{}: {} of {} images equal an image of another process, and count twice. A DistributedSampler repeats images so "
+    "that all processes have the same number; give each its own, as Subset(data, range(rank, len(data), processes)). "
+    "Generators draw the same images if processes have the same seed."
 )
 
 
 @dataclass(slots=True)
 class StreamedSet:
-    """What was taken in of one set.
+    """The images of one set so far.
 
     Attributes:
         rows: float32 [n, D] by output, for every batch.
-        labels: int64 [n], for every update; None for one without.
+        labels: int64 [n], for every update; None for an update without labels.
         pixels: int64 [n], for every batch, from `duplicates.pixel_digests`.
         report: What was converted, and how the declared range was used.
     """
@@ -62,7 +62,7 @@ class StreamedSet:
     ) -> None:
         """Extract and keep the features of images [N, 1 or 3, H, W]; UsageError for other images or labels.
 
-        All of them are kept, or none where an error is raised: the images may then be given again.
+        If an error is raised, none of them is kept, and the images may be given again.
         """
         if not isinstance(images, Tensor):
             raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
@@ -83,9 +83,9 @@ class StreamedSet:
     def features(
         self, outputs: frozenset[Output], about: Mapping[str, object], *, of: Identity, drawn: bool
     ) -> FeatureSet:
-        """Everything that all processes took in, in the order of their ranks, as one set.
+        """The images of all processes as one set, in the order of their ranks.
 
-        about: what the provenance says of it; of: the extractor; drawn: by a generator.
+        about: its description in the provenance; of: the extractor; drawn: whether by a generator.
         """
         keys = [(of, output) for output in sorted(outputs)]
         pixels = torch.cat(self.pixels) if self.pixels else torch.empty(0, dtype=torch.int64, device="cpu")
@@ -98,7 +98,7 @@ class StreamedSet:
         return replace(whole.features(of), report=report, about=about, labels=self._all_labels(), warnings=warnings)
 
     def _all_labels(self) -> Tensor | None:
-        """The classes of all images of all processes; None unless every one is known."""
+        """The labels of all images of all processes; None unless all are known."""
         labels = [part for part in self.labels if part is not None]
         team = processes()
         if not all(team.exchange(len(labels) == len(self.labels))):
@@ -106,7 +106,7 @@ class StreamedSet:
         return team.gather(torch.cat([*labels, torch.empty(0, dtype=torch.int64, device="cpu")]))
 
     def state(self) -> dict[str, Any]:
-        """What was taken in, as tensors and plain values."""
+        """The images so far, as tensors and plain values."""
         report = {
             "conversions": dict(self.report.conversions),
             "range_use": dict(self.report.range_use),
@@ -116,7 +116,7 @@ class StreamedSet:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "StreamedSet":
-        """As it was when its state was taken; ValueError or the like for what is not a state of a set.
+        """Restore a set from its state; ValueError or a similar error for anything else.
 
         Tensors come to the CPU: torch.load may have put them elsewhere.
         """
@@ -138,7 +138,7 @@ class StreamedSet:
 
 
 def state_of(sets: Mapping[bool, StreamedSet], extractor: Identity) -> dict[str, Any]:
-    """What was taken in of both sides, as tensors and plain values: part of a checkpoint, which `torch.load` reads."""
+    """The images of both sides so far, as tensors and plain values, for a checkpoint that `torch.load` reads."""
     states = {name: sets[real].state() for real, name in SIDES.items()}
     of_sets = {key: {name: state[key] for name, state in states.items()} for key in _OF_SETS}
     return {"extractor": list(extractor), **of_sets}
@@ -182,7 +182,7 @@ def sets_of(state: object, extractor: Identity, outputs: Mapping[bool, frozenset
 
 
 def _of_two_processes(pixels: Tensor, counts: Sequence[int]) -> int:
-    """How many images equal one of an earlier process.
+    """The number of images that equal an image of an earlier process.
 
     pixels: int64 [N], those of the first process first; counts: of each process.
     """

@@ -133,12 +133,12 @@ class Evaluator:
             return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
 
     def _team(self) -> Processes:
-        """The processes whose images `compute` is of."""
+        """The processes whose images `compute` uses."""
         together = self._how["all_ranks"] and distributed.is_available() and distributed.is_initialized()
         return all_ranks() if together else ALONE
 
     def _check_alike(self, team: Processes) -> None:
-        """UsageError, in every process, where one was given other arguments than another."""
+        """UsageError, in every process, if processes were given different arguments."""
         own = {
             "extractor": ", ".join(self._of),
             "metrics": sorted(self._selection.metrics),
@@ -187,7 +187,7 @@ class Evaluator:
         self._sets = sets_of(state, self._of, self._outputs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The arguments and what was taken in; the extractor is opened anew."""
+        """The arguments and the images so far; the extractor is opened again."""
         options = {name: dict(some) for name, some in self._how["options"].items()}
         return {"how": {**self._how, "options": options}, "state": self.state_dict()}
 
@@ -197,6 +197,6 @@ class Evaluator:
 
 
 def _check_side(real: object) -> None:
-    """UsageError unless it says which images are meant."""
+    """UsageError unless `real` is a bool."""
     if not isinstance(real, bool):
         raise UsageError(f"real must be True or False, found {real!r}.")

@@ -54,12 +54,12 @@ __all__ = [
 METRIC_HEAD = ("value", "95% interval", "better", "images")
 DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected", "verdict")
 SPREAD_HEAD = ("runs", "mean", "95% interval", "between runs", "redrawn images", "better")
-# Marks a value that must not stand next to published ones, and says so below the table.
+# Marks a value that must not be compared with published ones; a note below the table says so.
 MARK = " *"
 BETWEEN = "  "
 FOOTNOTE = "* not comparable with published numbers"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
-# What makes a line an item of a list.
+# The prefix of a list item.
 _BULLET = re.compile(r"^(\d{0,9})([-+.)])(?= )")
 
 
@@ -291,7 +291,7 @@ def class_cells(details: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]
 
 
 def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """The widths of columns with the widest cut alike, so that all fit, but none below its least."""
+    """Column widths with the widest reduced equally, so that all fit, but none below its minimum."""
     for limit in range(max(widths), 0, -1):
         cut = [max(low, min(width, limit)) for width, low in zip(widths, least, strict=True)]
         if sum(cut) <= room:

@@ -37,7 +37,7 @@ def delete_temporaries() -> None:
         try:
             _delete(path)
         except OSError:
-            # The others are still to be deleted.
+            # Continue, to delete the others.
             continue
 
 

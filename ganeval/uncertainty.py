@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
 CONFIDENCE = 0.95
-# Splits of the sets into random halves, from which a standard error is computed.
+# Number of splits into random halves for a standard error.
 SPLITS = 40
-# Numbers that stand for the influences of all reals in a saved result, and their largest value.
+# Number of integers that represent the influences of all reals in a saved result, and their maximum.
 NUMBERS, LARGEST = 256, 127
 
 
@@ -46,7 +46,7 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
     variance: the part of the variance due to the reals, if known; the influences are then scaled to it.
     """
     count = len(influences)
-    # Values beyond float64 are an error of the metric; numpy is not to warn of its parts before.
+    # Values beyond float64 are an error of the metric; numpy's warnings about intermediate values are silenced.
     with np.errstate(over="ignore", invalid="ignore"):
         spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
         length = float(np.linalg.norm(spread))
@@ -54,7 +54,7 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
 
 
 def summary(shared: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
-    """`Estimate.shared` in the form in which a result is saved: its length, and its direction as whole numbers.
+    """`Estimate.shared` as saved in a result: its length, and its direction as whole numbers.
 
     More than NUMBERS values are added up, with random signs, in that many groups (the count sketch of Charikar, Chen
     and Farach-Colton 2002). Cosines are kept, up to a standard deviation of at most 1 / sqrt(NUMBERS), which vanishes
@@ -87,7 +87,7 @@ def normal_interval(value: float, standard_error: float, *, minimum: float = -ma
 
 @dataclass(frozen=True, slots=True)
 class StudentT:
-    """Student's distribution with so many degrees of freedom: of a mean of few values over its standard error."""
+    """Student's t-distribution with this many degrees of freedom, for a mean of few values over its standard error."""
 
     freedom: float
 
@@ -96,12 +96,12 @@ class StudentT:
         return float(stdtr(self.freedom, value))
 
     def inv_cdf(self, probability: float) -> float:
-        """The value up to which values have this probability."""
+        """The value whose cumulative probability is this."""
         return float(stdtrit(self.freedom, probability))
 
 
 def student_interval(value: float, standard_error: float, freedom: int) -> tuple[float, float]:
-    """The central 95% interval of a value whose standard error was estimated with so many degrees of freedom."""
+    """The central 95% interval of a value whose standard error has this many degrees of freedom."""
     half = StudentT(freedom).inv_cdf((1 + CONFIDENCE) / 2) * standard_error
     return value - half, value + half
 
@@ -130,14 +130,14 @@ def share_error(standard_error: float, count: int) -> float:
 
 
 def share_of_reals(hits: NDArray[np.bool_], method: str) -> Estimate:
-    """The share of real images of which something is true, with the error of a binomial count.
+    """The share of real images with a property, with the error of a binomial count.
 
     Args:
-        hits: Of which images it is true, ``[N]``; they are independent.
-        method: What the error is of, in words.
+        hits: Which images have the property, ``[N]``; they are independent.
+        method: The method of the error, in words.
 
     Returns:
-        The share, with Wilson's interval, and the part of each real in the error.
+        The share, with Wilson's interval, and the contribution of each real to the error.
     """
     count, share = len(hits), float(hits.mean())
     error = share_error(math.sqrt(share * (1 - share) / count), count)
@@ -146,7 +146,7 @@ def share_of_reals(hits: NDArray[np.bool_], method: str) -> Estimate:
 
 
 def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDArray[np.bool_]], ...]]:
-    """SPLITS pairs of halves: for sets of these sizes, which images are in the first half, and which in the second.
+    """SPLITS random splits of sets of these sizes: the images in the first half, and those in the second.
 
     The halves of a set do not depend on the size of another: two generators get the same halves of their common reals.
     """
@@ -178,7 +178,7 @@ def share_by_halves(share: float, halves: NDArray[np.float64], count: int) -> Sh
     """The error bar of a share of `count` images, from its values on halves in the form of `shared_by_halves`.
 
     For shares of 0 and 1 halves are not informative: their spread is due to smaller sets (copies lose their originals),
-    not to chance. Error and interval are then those of `count` independent images.
+    not to chance. Error and interval are then those for `count` independent images.
     """
     if share in (0, 1):
         halves = np.zeros_like(halves)

@@ -1,10 +1,10 @@
-"""URLs as texts: what is one, and what is shown of it. Imports nothing heavy."""
+"""Recognise URLs, and remove secrets from them for messages. Imports nothing heavy."""
 
 import re
 
 WEB = frozenset(("http", "https"))
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::.*://)", re.DOTALL)
-# Where a name before "@" is no user: an owner and a repository, a container.
+# Schemes in which the name before "@" is not a user, but a repository or a container.
 _NO_USER = frozenset(("github", "gitlab", "git"))
 _IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s'\"<>]*)")
 

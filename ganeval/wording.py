@@ -33,15 +33,15 @@ __all__ = [
 
 # Stands for a value that does not exist.
 NONE = "-"
-# Below this a value is rounding, and written as 0.
+# Values below this are rounding errors, and written as 0.
 NOTHING = 1e-9
 # Fixed point shows no more decimals than this; smaller numbers are written with an exponent.
 MAX_DECIMALS = 7
-# So are larger ones.
+# Numbers from this size on are written with an exponent, too.
 LARGE = 1e15
-# Smaller p-values are not told apart: how far below it they are means nothing.
+# Smaller p-values are shown only as below this: their exact size has no meaning.
 LEAST_P = 0.001
-# Larger sample sizes are no advice.
+# Larger sample sizes are not recommended.
 MAX_IMAGES, MAX_RUNS = 10_000_000, 10_000
 
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         train_and_score_seeds,
     )
 
-# Where names are defined that are imported when they are first used; most of these modules import torch.
+# The modules of names that are imported on first use; most of these modules import torch.
 _HOMES = MappingProxyType(
     {
         **dict.fromkeys(

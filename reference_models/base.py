@@ -1,9 +1,9 @@
-"""The base classes of reference models: players that are updated in turn, by one step that all papers share.
+"""The base classes of reference models: players that are updated in turn, by one step function for all papers.
 
-A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Further state
-(BEGAN's k_t) is a buffer, so that it is saved and restored with the weights. `Model` is what the engine trains; a
-`GAN` makes images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens. A model that
-also classifies is `SemiSupervised`, too.
+A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Other state (BEGAN's
+k_t) is a buffer, so that it is saved and restored with the weights. `Model` is what the engine trains; a `GAN` makes
+images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens. A model that also
+classifies is `SemiSupervised`, too.
 """
 
 from abc import ABC, abstractmethod
@@ -23,8 +23,8 @@ from reference_models.batches import Batch, Data, PairBatch, Part, SequenceData,
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 from reference_models.sharing import add_up, logged, rows_of, sharing
 
-# What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
-# reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
+# What a step reports: floats or tensors, left on their device. A loss may return a number per image, [N]; a step then
+# reports its mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
 # rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k, ess (effective number of samples), level.
 Logs = dict[str, float | Tensor]
 # (batch, rng) => a scalar to minimise, and further values to log. The batch is of the model's `batch_type`.
@@ -35,18 +35,20 @@ Loss = Callable[[Any, torch.Generator], tuple[Tensor, Logs]]
 class Player:
     """One player of the game: its parameters, optimizer, loss and number of updates.
 
-    Two players may share parameters: a generator that is pretrained with one loss and then plays with another is two.
+    Two players may share parameters: a generator that is pretrained with one loss and then trained with another is two
+    players.
 
     Attributes:
         name: Its key in logs and checkpoints.
-        parameters: What it updates.
+        parameters: The parameters that it updates.
         optimizer: Settings of its optimizer, whose rate follows its schedule.
         loss: (batch, rng) => a scalar to minimise, and further values to log.
-        updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
-        make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
-            a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
+        updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of other
+            players.
+        make: Makes the optimizer from parameters and settings; None for the one that the settings name. It may be any
+            `torch.optim.Optimizer`, also a sampler (SGHMC); it draws from torch's global random state, which
             checkpoints keep.
-        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
+        shares: Whether its first update in a step uses the batch of the previous update instead of a new one.
     """
 
     name: str
@@ -70,7 +72,7 @@ class Player:
 
 
 def during(start: int, end: int | None = None, *, turns: int = 1) -> Callable[[int], int]:
-    """`Player.updates` of a phase: `turns` per step from `start` until before `end` (None: to the last), else 0.
+    """`Player.updates` of a phase: `turns` per step from `start` until before `end` (None: the last step), else 0.
 
     >>> pretraining = during(0, 2)
     >>> [pretraining(step) for step in range(4)]
@@ -81,7 +83,7 @@ def during(start: int, end: int | None = None, *, turns: int = 1) -> Callable[[i
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a step works with; `tools_for` makes it for a model.
+    """The batches, optimizers and random numbers of a step; `tools_for` makes them for a model.
 
     draw: returns a new batch. rng: source of all randomness in losses, on the model's device.
     accumulate: number of parts a batch is processed in, to save memory. precision: of products (`ganeval.autocast`).
@@ -109,13 +111,13 @@ class Model(nn.Module, ABC):
 
     data: Data | SequenceData
     value_range: ClassVar[ValueRange] = "[-1,1]"
-    # Whether it learns from labels, whether or not it makes images of a class; every conditional model does.
+    # Whether it learns from labels, even if it does not make images of a given class; every conditional model does.
     learns_labels: ClassVar[bool] = False
-    # What losses are given; its fields are filled from `parts`.
+    # The batch that losses take; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
 
     def __init__(self, data: Data | SequenceData, recipe: Recipe) -> None:
-        """UsageError for a model that needs labels, without classes."""
+        """UsageError if the model needs labels and the data have no classes."""
         super().__init__()
         self.data = data
         self.recipe = recipe
@@ -123,17 +125,17 @@ class Model(nn.Module, ABC):
             return
         if data.unlabelled is not None:
             raise UsageError(
-                f"{recipe.variant} learns from labels, and those of these images are not classes: {data.unlabelled}. "
+                f"{recipe.variant} learns from labels, but those of these images are not classes: {data.unlabelled}. "
                 "Label every image, leave out those without a class, or choose a variant without labels."
             )
         raise UsageError(
-            f"{recipe.variant} learns from labels, and these images have none; use a folder with a subfolder for each "
+            f"{recipe.variant} learns from labels, but these images have none; use a folder with a subfolder for each "
             "of two or more classes, a labelled data set, or a variant without labels."
         )
 
     @property
     def conditional(self) -> bool:
-        """Whether it makes images of a given class: always, where a class attribute says so, or by the recipe."""
+        """Whether it makes images of a given class, as set by a class attribute or the recipe."""
         return False
 
     @abstractmethod
@@ -142,23 +144,23 @@ class Model(nn.Module, ABC):
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:  # noqa: ARG003
-        """What the model learns from, made of the tensors of its training set.
+        """The parts that the model learns from, made from the tensors of its training set.
 
         Args:
             tensors: "images", uint8 ``[N, C, H, W]`` or float32 in the model's range; "labels", their classes, int64
-                ``[N]``, where there are any; for a `Translator` "inputs", ``[M, C', H', W']``; for a `SequenceModel`
-                "tokens" alone, int64 ``[N, T]``.
-            recipe: As the model is trained, for the size of a batch and the model's own settings.
-            seed: Of the run, for a model that learns from a random part of its training set.
+                ``[N]``, if there are any; for a `Translator` "inputs", ``[M, C', H', W']``; for a `SequenceModel`
+                only "tokens", int64 ``[N, T]``.
+            recipe: The recipe of the training, for the size of a batch and the model's own settings.
+            seed: The seed of the run, for a model that learns from a random part of its training set.
 
         Returns:
-            Parts whose tensors are fields of `batch_type`; one of all tensors unless a model says otherwise.
+            Parts whose tensors are fields of `batch_type`; one part with all tensors, unless a model overrides this.
         """
         return (Part(tensors, recipe.batch),)
 
     @classmethod
     def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
-        """The images that a recipe is written for, where none were read: for listings and tests.
+        """The properties of the images that a recipe is written for, if none were read: for listings and tests.
 
         Args:
             recipe: The recipe.
@@ -170,7 +172,7 @@ class Model(nn.Module, ABC):
         return Data(recipe.channels, recipe.resolution, classes)
 
     def phase(self, step: int) -> str:  # noqa: ARG002
-        """The phase that a step belongs to, for messages.
+        """The phase of a step, for messages.
 
         Args:
             step: The number of the step, from 0.
@@ -183,14 +185,14 @@ class Model(nn.Module, ABC):
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns.
 
-        What it sets must be a function of the step, or a buffer, so that a resumed run is identical.
+        Everything it sets must be a function of the step, or a buffer, so that a resumed run is identical.
 
         Args:
             step: The number of the step, from 0.
         """
 
     def resets(self, step: int) -> Collection[str]:  # noqa: ARG002
-        """Players whose optimizers lose their moments before a step, as when a network has grown.
+        """Players whose optimizers are reset before a step, for example because a network has grown.
 
         Args:
             step: The number of the step, from 0.
@@ -201,7 +203,7 @@ class Model(nn.Module, ABC):
         return ()
 
     def rows(self, step: int) -> int | None:  # noqa: ARG002
-        """Rows of a batch at a step, for a model whose batches change as it learns.
+        """Rows per batch at a step, for a model whose batch size changes during training.
 
         It must be a function of the step, whose mean over a run does not depend on the run's length.
 
@@ -209,7 +211,7 @@ class Model(nn.Module, ABC):
             step: The number of the step, from 0.
 
         Returns:
-            Rows that are drawn from each part of the data; None for each part's own batch.
+            Rows to draw from each part of the data; None for each part's own batch size.
         """
         return None
 
@@ -226,12 +228,12 @@ class Model(nn.Module, ABC):
         return {}
 
     def decay(self, updates: int) -> float:
-        """The decay of the average of the weights, for models whose recipe has one.
+        """The decay of the average of the weights, for models whose recipe has an average.
 
         It is the recipe's, but at most (1 + updates) / (10 + updates), so that the initial weights are forgotten soon.
 
         Args:
-            updates: How many steps have been made, including the one whose weights are to be averaged.
+            updates: The number of steps made, including the one whose weights are to be averaged.
 
         Returns:
             The share of the earlier average in the new one, from 0 to 1.
@@ -241,8 +243,8 @@ class Model(nn.Module, ABC):
     def step(self, number: int, tools: Tools) -> Logs:
         """One step of every player, in turn.
 
-        The first update draws a batch, and so does every further update of the same player: a critic never gets a batch
-        twice in a row, and a player with one update shares the batch of the update before it, unless it has batches of
+        The first update draws a batch, and so does every further update of the same player: a critic never gets the
+        same batch twice in a row, and a player with one update shares the batch of the previous update, unless it draws
         its own (`Player.shares`).
 
         Args:
@@ -268,12 +270,12 @@ class Model(nn.Module, ABC):
     def update(self, player: Player, batch: Tensors, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
         """Update one player once; all parameters of other players are constants.
 
-        Processes that share their work each compute the loss of their own rows, and add up the gradients.
+        If processes share the work, each computes the loss of its own rows, and the gradients are summed.
 
         Args:
             player: The player to update.
-            batch: What its loss takes, the same in all processes.
-            optimizer: Of the player's parameters.
+            batch: The batch for its loss, the same in all processes.
+            optimizer: The optimizer of the player's parameters.
             tools: Batches, optimizers and random states of the training.
 
         Returns:
@@ -294,7 +296,7 @@ class Model(nn.Module, ABC):
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
         if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
             clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)
-        # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
+        # NaN would spread to every weight. The check is free only on a CPU; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
         return logs | self.after(player, logs)
@@ -309,7 +311,7 @@ class GAN(Model):
     """
 
     data: Data
-    # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
+    # Whether `generate` is one pass through a network; if not, fakes are not drawn for each line of the log.
     one_pass: ClassVar[bool] = True
 
     @abstractmethod
@@ -325,7 +327,7 @@ class GAN(Model):
         """
 
     def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
-        """Draw latents by the recipe's law.
+        """Draw latents from the recipe's distribution.
 
         Args:
             n: How many.
@@ -351,12 +353,12 @@ class Translator(Model):
 
     data: Data
     batch_type: ClassVar[type[Tensors]] = PairBatch
-    # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
-    # one half and the targets of the other.
+    # Whether it learns from pairs. A model that does not never sees a pair: from a source of pairs it gets the inputs
+    # of one half and the targets of the other.
     paired: ClassVar[bool] = True
-    # Inputs of any size can be translated whose sides are multiples of this; None: those of the trained size alone.
+    # Inputs whose sides are multiples of this can be translated; None: only inputs of the trained size.
     multiple: ClassVar[int | None] = None
-    # Whether the second half of an input's channels is another image, an exemplar, which `given` adds.
+    # Whether the second half of an input's channels is an exemplar, another image that `given` adds.
     exemplars: ClassVar[bool] = False
 
     @abstractmethod
@@ -365,7 +367,7 @@ class Translator(Model):
 
         Args:
             inputs: float32 ``[N, C', H', W']`` in `value_range`.
-            rng: The source of randomness of a model that has some.
+            rng: The source of randomness, for a model that uses any.
 
         Returns:
             Images, float32 ``[N, C, H, W]`` in `value_range`.
@@ -373,7 +375,7 @@ class Translator(Model):
 
     @classmethod
     def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
-        """As `Model.data_for`; inputs are like outputs unless a model says otherwise.
+        """Like `Model.data_for`; inputs are like outputs unless a model overrides this.
 
         Args:
             recipe: The recipe.
@@ -387,11 +389,11 @@ class Translator(Model):
 
     @classmethod
     def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:  # noqa: ARG003
-        """What the model is given, made of the aligned pairs of a source: their inputs, unless a model says otherwise.
+        """The model's inputs, made from the aligned pairs of a source: by default, the inputs of the pairs.
 
         Args:
             pairs: "inputs", uint8 ``[N, C', H', W']``; "images", the targets, uint8 ``[N, C, H, W]``; "labels", the
-                classes of the targets, int64 ``[N]``, where they have any.
+                classes of the targets, int64 ``[N]``, if they have any.
             recipe: As the model is trained.
 
         Returns:
@@ -404,7 +406,7 @@ class Translator(Model):
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:  # noqa: ARG003
-        """One part of pairs; or one part of inputs and one of images, of other pairs, if the model is not `paired`.
+        """One part with pairs; if the model is not `paired`, one with inputs and one with images of other pairs.
 
         Args:
             tensors: "inputs" and "images".
@@ -421,10 +423,10 @@ class Translator(Model):
 
 
 class SemiSupervised(ABC):
-    """Base, next to the model's own class, of a model that also learns to classify images from few labels.
+    """A second base class of models that also learn to classify images from few labels.
 
     Attributes:
-        labels_alone: Settings of its twin, which learns from these labels and nothing else.
+        labels_alone: Settings of its supervised twin, which learns only from these labels.
     """
 
     labels_alone: ClassVar[Mapping[str, object]]
@@ -451,10 +453,10 @@ class SemiSupervised(ABC):
             seed: Of the run.
 
         Returns:
-            Numbers of images, int64, on the CPU.
+            Indices of images, int64, on the CPU.
 
         Raises:
-            UsageError: There are too few images, or labels, for the classes.
+            UsageError: There are too few images or labels for the classes.
         """
 
 
@@ -463,7 +465,7 @@ class SequenceModel(Model):
 
     Args:
         data: The sequences that it is built for.
-        recipe: How it is trained; its latent has as many numbers as a sequence has tokens.
+        recipe: How it is trained; its latent has one number per token of a sequence.
 
     Raises:
         UsageError: The latent has another size.
@@ -477,7 +479,7 @@ class SequenceModel(Model):
         super().__init__(data, recipe)
         if recipe.latent.size != data.length:
             raise UsageError(
-                f"{recipe.variant} draws a token per number of its latent, which has {recipe.latent.size}, and these "
+                f"{recipe.variant} draws one token per number of its latent, which has {recipe.latent.size}, but these "
                 f"sequences have {data.length} tokens; leave the latent out, or choose {data.length}."
             )
 
@@ -581,7 +583,7 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, 
 
 @contextmanager
 def _only(player: Player, model: nn.Module) -> Iterator[None]:
-    """Inside, only this player's parameters require gradients, so that no others are computed."""
+    """Within this context, only this player's parameters require gradients, so that no others are computed."""
     own = {id(parameter) for parameter in player.parameters}
     others = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in own]
     for parameter in others:

@@ -1,4 +1,4 @@
-"""What models are built for, and what they are trained on: descriptions of data, and batches of them."""
+"""Descriptions of the data that models are built for, and the batches they are trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 
-# The word that fills up sequences that are shorter than others.
+# The word that pads shorter sequences.
 END = "<end>"
 
 
@@ -20,9 +20,9 @@ class Data:
     Attributes:
         channels: 1 or 3.
         resolution: Height and width in pixels.
-        classes: How many; None where images have no labels.
+        classes: The number of classes; None if images have no labels.
         class_names: Of classes 0, 1, ...; None where unknown.
-        unlabelled: Why the images have no classes, where a reason is known.
+        unlabelled: Why the images have no classes, if a reason is known.
         input_channels: Channels of the images that a `Translator` takes, 1 or 3; None for other models.
         input_resolution: Their height and width in pixels; None for other models.
     """
@@ -43,7 +43,7 @@ class SequenceData:
     Attributes:
         length: Tokens per sequence.
         vocabulary: The words of tokens 0, 1, ...
-        separator: What stands between words in text.
+        separator: The separator of words in text.
         classes: None; sequences have no labels.
         class_names: None.
         unlabelled: None.
@@ -76,7 +76,7 @@ class SequenceData:
 class Tensors:
     """A batch: tensors by name, each a field of a subclass, None for one that is missing.
 
-    Rows of one tensor belong to the same rows of another, unless they come from different parts of the data (`Part`).
+    Row i of each tensor belongs to row i of the others, unless they come from different parts of the data (`Part`).
     """
 
     def __len__(self) -> int:
@@ -89,10 +89,10 @@ class Tensors:
         return next(iter(self._present().values())).device
 
     def split(self, parts: int) -> list[Self]:
-        """The same rows as so many smaller batches, of equal size but for the last.
+        """The same rows in this many smaller batches, of equal size except the last.
 
         Raises:
-            UsageError: The tensors have different numbers of rows, and cannot all be cut into so many.
+            UsageError: The tensors have different numbers of rows, and some have too few.
         """
         if parts == 1:
             return [self]
@@ -100,7 +100,7 @@ class Tensors:
         counts = {len(pieces) for pieces in chunks.values()}
         if len(counts) > 1:
             rows = ", ".join(f"{name} {len(tensor)}" for name, tensor in self._present().items())
-            raise UsageError(f"A batch of these rows ({rows}) cannot be processed in {parts} parts; choose fewer.")
+            raise UsageError(f"A batch with {rows} rows cannot be processed in {parts} parts; choose fewer.")
         return [
             replace(self, **dict(zip(chunks, pieces, strict=True))) for pieces in zip(*chunks.values(), strict=True)
         ]
@@ -148,7 +148,7 @@ class Sequences(Tensors):
 
 @dataclass(frozen=True, slots=True)
 class PairBatch(Tensors):
-    """Images to translate, and what they are translated into.
+    """Images to translate, and their targets.
 
     Row i of one belongs to row i of the other, unless the model draws them as two parts (`Part`).
 
@@ -165,12 +165,12 @@ class PairBatch(Tensors):
 class Part:
     """Training data that are drawn together: row i of each tensor belongs to row i of the others.
 
-    A model with one part sees aligned rows (image and label, image and its pair). One with several parts sees rows of
-    each in an order of its own (two sets of images; labelled and unlabelled images).
+    A model with one part sees aligned rows (image and label, image and its pair). A model with several parts sees the
+    rows of each part in a separate order (two sets of images; labelled and unlabelled images).
 
     Attributes:
-        tensors: By field of the model's batch, [N, ...] each. uint8 [N, C, H, W] are images, and are brought to the
-            model's range; anything else is passed on as it is.
+        tensors: By field of the model's batch, [N, ...] each. uint8 [N, C, H, W] are images, and are converted to the
+            model's range; other tensors are passed on unchanged.
         batch: Rows per batch.
     """
 

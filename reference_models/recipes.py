@@ -1,8 +1,8 @@
 """Papers as plain data: rates and their schedules, recipes, published targets. Imports no torch.
 
 A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" has the authors' settings, "quick" takes seconds
-on a CPU, and one with the name of a repository has that repository's settings. A published number is a target of the
-recipe that reached it. Settings that only one model has are in its own frozen dataclass, `Recipe.settings`.
+on a CPU, and one named after a repository has that repository's settings. A published number is a target of the recipe
+that reached it. Settings that only one model has are in its own frozen dataclass, `Recipe.settings`.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 
-# Metadata of a model's own setting that may be 0; every other number must be above 0.
+# Metadata of a model's setting that may be 0; all other numbers must be above 0.
 MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 
@@ -33,7 +33,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """A value that is halved after each of `parts` equal parts of the run but the last."""
+    """A value that is halved after each of `parts` equal parts of the run except the last."""
 
     start: float
     parts: int
@@ -94,18 +94,18 @@ class WarmedUp:
         return self.end * min(1.0, step / (self.within * steps))
 
 
-# A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.
+# A schedule is relative to the length of the run: with twice the steps, every change comes at twice the step.
 Schedule = Linear | Halved | Decayed | Dropped | Cosine | WarmedUp
 Scheduled = float | Schedule
 
 
 def value_at(value: Scheduled, step: int, steps: int) -> float:
-    """A constant, or a schedule's value at a step of a run of so many; it has no state to restore."""
+    """A constant, or a schedule's value at a step of a run of `steps` steps; it has no state to restore."""
     return value if isinstance(value, float | int) else value.at(step, steps)
 
 
 def nominal(value: Scheduled) -> float:
-    """The one number that scales a schedule: what it starts from, and of a warm-up what it rises to."""
+    """The number that scales a schedule: its initial value or, for a warm-up, its final value."""
     match value:
         case WarmedUp():
             return value.end
@@ -115,7 +115,7 @@ def nominal(value: Scheduled) -> float:
 
 
 def rescaled(value: Scheduled, to: float) -> Scheduled:
-    """The same schedule with another nominal value; all its values are scaled alike."""
+    """The same schedule with another nominal value; all its values are scaled by one factor."""
     match value:
         case Linear() | Cosine():
             return replace(value, start=to, end=value.end * (to / value.start))
@@ -222,7 +222,7 @@ class Recipe:
         settings: The model's own frozen dataclass.
         ema: The decay of the average of the weights, None for no average.
         flips: Whether images are mirrored at random.
-        differs: Known differences from what it follows; "" for none.
+        differs: Known differences from the source that it follows; "" for none.
         targets: Published numbers that this recipe reached.
     """
 

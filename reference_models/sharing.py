@@ -1,12 +1,12 @@
-"""A batch whose rows several processes share: each computes its own, and together they are one batch.
+"""Share the rows of a batch between processes: each computes its own rows, and together they are one batch.
 
-Every process draws the random numbers of the whole batch and takes those of its own rows, so that they depend on the
-row's place in the batch alone, and random states are the same everywhere. Normalisation over a batch has the statistics
-of all rows. A layer or a loss that looks at other rows calls `everyones`, which waits for the other processes: all of
-them make the same calls in the same order. In one process, none of this has an effect.
+Every process draws the random numbers of the whole batch and takes those of its own rows, so that they depend only on
+the row's position in the batch, and random states are equal in all processes. Normalisation over a batch uses the
+statistics of all rows. A layer or a loss that uses other rows calls `everyones`, which waits for the other processes:
+all make the same calls in the same order. With one process, none of this has an effect.
 
-Rows may be several batches one after another, as reals and fakes that pass a network together: n rows, where this
-process has r rows of a batch, are n / r batches.
+Rows may be several concatenated batches, such as reals and fakes that pass a network together: if this process has r
+rows of a batch, n rows are n / r batches.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from ganeval.processes import Processes, processes
 
 @dataclass(frozen=True, slots=True)
 class OwnRows:
-    """The rows of a batch that a process has: from `start` to before `stop`, of `total`."""
+    """The rows of a batch that a process computes: from `start` to before `stop`, of `total`."""
 
     team: Processes
     total: int
@@ -37,10 +37,10 @@ class OwnRows:
         return self.stop - self.start
 
     def groups(self, count: int) -> int:
-        """How many batches so many rows of this process are; UsageError if they do not form batches."""
+        """The number of batches that this many rows of this process form; UsageError if they do not form batches."""
         if count % len(self):
             raise UsageError(
-                f"{self.team.size} processes share a batch, and {count} rows of a tensor are not a multiple of this "
+                f"{self.team.size} processes share a batch, but {count} rows of a tensor are not a multiple of this "
                 f"one's {len(self)}: the first axis must be that of the images. Train in one process."
             )
         return count // len(self)
@@ -51,7 +51,7 @@ class OwnRows:
         return batches[:, self.start : self.stop].flatten(0, 1)
 
     def gathered(self, own: Tensor) -> Tensor:
-        """The rows of all processes; a number type of low precision is widened on the way."""
+        """The rows of all processes; dtypes of low precision are widened."""
         exact = _widened(own)
         whole = exact.new_zeros(self.groups(len(own)) * self.total, *own.shape[1:])
         batches = whole.view(-1, self.total, *own.shape[1:])
@@ -76,7 +76,7 @@ def rows_of(total: int) -> OwnRows:
 
 @contextmanager
 def sharing(rows: OwnRows) -> Iterator[None]:
-    """Inside, a loss is computed of these rows of a batch."""
+    """Within this context, a loss is computed for these rows of a batch."""
     if rows.team.size == 1:
         yield
         return
@@ -126,7 +126,7 @@ def add_up(tensors: Sequence[Tensor]) -> None:
 
 
 def logged(seen: Mapping[str, float | Tensor], rows: OwnRows) -> dict[str, float | Tensor]:
-    """What a loss logs, of all rows: values per row are put together, other tensors are means over rows."""
+    """The logs of a loss for all rows: values per row are concatenated, other tensors are averaged over rows."""
     if rows.team.size == 1:
         return dict(seen)
     tensors = {name: _widened(value.detach()) for name, value in seen.items() if isinstance(value, Tensor)}
@@ -145,12 +145,12 @@ def logged(seen: Mapping[str, float | Tensor], rows: OwnRows) -> dict[str, float
 
 
 def _widened(numbers: Tensor) -> Tensor:
-    """Numbers of a precision that sums can be taken in."""
+    """Convert to a precision that is high enough for sums."""
     return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
 
 
 class _Gathered(torch.autograd.Function):
-    """own rows => the rows of all; the gradient of a row is the sum of those that the processes have for it."""
+    """own rows => the rows of all processes; the gradient of a row is the sum of its gradients in all processes."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, rows: OwnRows) -> Tensor:
@@ -163,7 +163,7 @@ class _Gathered(torch.autograd.Function):
 
 
 class _Summed(torch.autograd.Function):
-    """The rows of all in every process => own rows of the sum over processes: what `_Gathered` is transposed."""
+    """The rows of all, in every process => own rows of the sum over processes: the transpose of `_Gathered`."""
 
     @staticmethod
     def forward(ctx: Any, whole: Tensor, rows: OwnRows) -> Tensor:
@@ -178,7 +178,7 @@ class _Summed(torch.autograd.Function):
 
 
 class _WholeBatch(TorchFunctionMode):
-    """Inside, what torch draws and normalises is of the whole batch."""
+    """Within this context, torch draws random numbers and normalises for the whole batch."""
 
     def __init__(self, rows: OwnRows) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class _WholeBatch(TorchFunctionMode):
 
 
 def _drawn(rows: OwnRows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    """torch.rand and its like, of a shape whose first axis is that of rows; a single number is the same for all."""
+    """torch.rand and similar functions, for a shape whose first axis is rows; a single number is the same for all."""
     *before, shape = args if not isinstance(args[-1], int) else (args,)
     if len(shape) == 0:
         return draw(*before, shape, **kwargs)
@@ -207,7 +207,7 @@ def _drawn(rows: OwnRows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any
 
 
 def _like(rows: OwnRows, draw: Callable[..., Tensor], rows_like: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """torch.randn_like and its like."""
+    """torch.randn_like and similar functions."""
     return rows.own(draw(_whole_ones(rows, rows_like), *args, **kwargs))
 
 
@@ -219,14 +219,14 @@ def _dropout(  # noqa: PLR0917, torch's arguments
     training: bool = True,
     inplace: bool = False,
 ) -> Tensor:
-    """F.dropout and its like: what they make of ones is the factor of each number."""
+    """F.dropout and similar functions: their output for ones is the factor of each number."""
     if not training:
         return drop(input, p, training, inplace)
     return input * rows.own(drop(_whole_ones(rows, input), p, training))
 
 
 def _whole_ones(rows: OwnRows, own: Tensor) -> Tensor:
-    """Ones for all rows, in memory as this process's are: torch draws numbers in the order of memory."""
+    """Ones for all rows, in the memory layout of this process's rows: torch draws numbers in memory order."""
     strides = own.stride()
     order = sorted(range(own.ndim), key=lambda axis: (-strides[axis], axis))
     shape = (rows.groups(len(own)) * rows.total, *own.shape[1:])
@@ -276,7 +276,7 @@ class _BatchNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         given, weight, bias, mean, variance = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # A gradient of this gradient is wanted.
+            # Second derivatives are needed.
             needed = [
                 one if needs else None
                 for one, needs in zip((given, weight, bias), ctx.needs_input_grad[:3], strict=True)
@@ -286,7 +286,8 @@ class _BatchNorm(torch.autograd.Function):
             found = iter(torch.autograd.grad(again, wanted, gradient, create_graph=True))
             return *(None if one is None else next(found) for one in needed), None, None
         scale = (variance + ctx.eps).rsqrt()
-        # As if mean and variance were constants; with the products of the gradient with the normalised input, and sums.
+        # The gradient for constant mean and variance, corrected by sums of the gradient and of its product with the
+        # input.
         direct, products, sums = torch.ops.aten.native_batch_norm_backward(
             gradient, given, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
@@ -302,7 +303,7 @@ class _BatchNorm(torch.autograd.Function):
 
 
 def _normalised(given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: OwnRows) -> Tensor:
-    """What `_BatchNorm` gives, by functions that can be differentiated as often as wanted."""
+    """The result of `_BatchNorm`, by functions that can be differentiated any number of times."""
     axes, shape = [axis for axis in range(given.ndim) if axis != 1], (1, -1, *[1] * (given.ndim - 2))
     variance, mean = torch.var_mean(given, axes, correction=0)
     mean, variance = _of_all(torch.stack([mean, variance]), rows)
@@ -331,14 +332,14 @@ def _shares(rows: OwnRows) -> list[float]:
     return [(total * (rank + 1) // size - total * rank // size) / total for rank in range(size)]
 
 
-# How functions of torch work on rows of a batch that are shared.
+# Replacements of torch's functions for shared batches.
 _OF_BATCHES: Mapping[Any, Callable[..., Tensor]] = {
     **dict.fromkeys((torch.rand, torch.randn, torch.randint), _drawn),
     **dict.fromkeys((torch.rand_like, torch.randn_like, torch.randint_like), _like),
     **dict.fromkeys((F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, torch.dropout, torch.feature_dropout), _dropout),
     F.batch_norm: _batch_norm,
 }
-# Other draws, which would be the same in every process.
+# Other random functions, which would return the same numbers in every process.
 _OTHER_DRAWS = frozenset(
     (
         *("bernoulli", "bernoulli_", "exponential_", "multinomial", "normal", "normal_", "poisson", "random_"),

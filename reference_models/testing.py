@@ -1,10 +1,10 @@
-"""The contract of every model, as a check for models of other packages.
+"""Check a model, also of another package, against the contract of every model.
 
     from reference_models.testing import check_model
 
     check_model("my-variant")
 
-It raises AssertionError with a sentence on the first rule that is broken. No test framework is needed.
+It raises AssertionError with a message about the first broken rule. No test framework is needed.
 """
 
 import copy
@@ -46,13 +46,13 @@ def check_model(variant: str, *, preset: str = "quick") -> None:
 
 
 def check_recipes(variant: str) -> None:
-    """Every recipe says whom it follows, and has an optimizer for every player and a network that there is."""
+    """Every recipe states what it follows, and has an optimizer for every player and an existing network."""
     row = find_variant(variant)
     _expect(bool(row.title and row.paper), f"{variant} has no title or no paper")
     for preset, recipe in row.recipes.items():
         where = f"The recipe {preset} of {variant}"
         _expect((recipe.variant, recipe.preset) == (variant, preset), f"{where} is called {recipe.preset}")
-        _expect(bool(recipe.follows), f"{where} does not say whom it follows")
+        _expect(bool(recipe.follows), f"{where} does not state what it follows")
         _expect(recipe.network in row.networks, f"{where} has an unknown network {recipe.network}")
         players = {player.name for player in _model(recipe).players()}
         _expect(
@@ -61,7 +61,7 @@ def check_recipes(variant: str) -> None:
 
 
 def check_samples(recipe: Recipe) -> None:
-    """What is made of any number of latents or inputs has the declared shape and range, and is the same again."""
+    """Outputs for any number of latents or inputs have the declared shape and range, and are reproducible."""
     model = _model(recipe).eval()
     data = model.data
     if isinstance(data, SequenceData):
@@ -87,30 +87,30 @@ def check_samples(recipe: Recipe) -> None:
     _expect(images.dtype == torch.float32, f"{recipe.variant}: images are {images.dtype}")
     within = bool(images.isfinite().all()) and float(images.min()) >= low and float(images.max()) <= 1
     _expect(within, f"{recipe.variant}: images are not within {model.value_range}")
-    _expect(torch.equal(images, again), f"{recipe.variant}: the same latents or inputs give other images the next time")
+    _expect(torch.equal(images, again), f"{recipe.variant}: the same latents or inputs give different images")
 
 
 def _check_sequences(model: SequenceModel) -> None:
-    """Sequences are tokens of the vocabulary, the same for the same numbers, and their probabilities are some."""
+    """Sequences are tokens of the vocabulary, reproducible from the same numbers, with valid probabilities."""
     name, data = model.recipe.variant, model.data
     z = model.latent(5, rng=torch.Generator().manual_seed(3))
     tokens, again = (model.generate(z) for _ in range(2))
     _expect(tuple(tokens.shape) == (5, data.length), f"{name}: sequences are {list(tokens.shape)}")
     within = int(tokens.min()) >= 0 and int(tokens.max()) < len(data.vocabulary)
     _expect(tokens.dtype == torch.int64 and within, f"{name}: sequences have other tokens than the vocabulary")
-    _expect(torch.equal(tokens, again), f"{name}: the same numbers give other sequences the next time")
+    _expect(torch.equal(tokens, again), f"{name}: the same numbers give different sequences")
     likelihood = model.log_likelihood(tokens)
     fine = likelihood.shape == tokens.shape and bool((likelihood <= 0).all())
     _expect(fine, f"{name}: log-likelihoods are not one per token, of 0 or less")
 
 
 def check_players(recipe: Recipe) -> None:
-    """Every parameter has a player, and an update of a player changes its own parameters only."""
+    """Every parameter has a player, and an update of a player changes only its own parameters."""
     model = _model(recipe)
     players = list(model.players())
     owned = [id(parameter) for player in players for parameter in player.parameters]
     everything = {id(parameter) for parameter in model.parameters()}
-    _expect(set(owned) == everything, f"{recipe.variant}: parameters are of no player, or not the model's")
+    _expect(set(owned) == everything, f"{recipe.variant}: some parameters belong to no player, or not to the model")
     tools = tools_for(model, draw=lambda: _batch(model), rng=torch.Generator().manual_seed(0))
     for player in players:
         before = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
@@ -140,10 +140,10 @@ def check_restoring(recipe: Recipe) -> None:
     second.restore(state)
     torch.manual_seed(99)
     second.advance()
-    # Buffers that are not saved, too: what one of them gathers may decide a later step.
+    # Buffers that are not saved, too: their contents may affect a later step.
     one, other = ({**of.model.state_dict(), **dict(of.model.named_buffers())} for of in (first, second))
     same = one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-    _expect(same, f"{recipe.variant}: a training that is put back goes on otherwise; what must last is in no buffer")
+    _expect(same, f"{recipe.variant}: a restored training continues differently; some state is not in a buffer")
 
 
 def _model(recipe: Recipe) -> Model:
@@ -153,7 +153,7 @@ def _model(recipe: Recipe) -> Model:
 
 
 def _batch(model: Model, count: int = 6, seed: int = 0) -> Tensors:
-    """What the model learns from, made of random labelled images in its range."""
+    """A batch for the model, made from random labelled images in its range."""
     parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count), seed)
     return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 

@@ -28,7 +28,7 @@ def test_fp16_needs_a_gpu_to_score_and_is_not_trained_in() -> None:
     """Each refusal says what to choose instead."""
     with pytest.raises(UsageError, match="choose --precision fp32 or bf16"):
         check_precision("cpu", "fp16")
-    with pytest.raises(UsageError, match=r"fp16 is a precision to score in.*choose --precision bf16 or fp32"):
+    with pytest.raises(UsageError, match=r"fp16 is only for scoring.*choose --precision bf16 or fp32"):
         make_plan("gan", precision="fp16")
 
 

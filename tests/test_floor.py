@@ -117,7 +117,7 @@ def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch
 
 def test_too_few_images_or_splits_are_refused() -> None:
     """Halves need two images each, and a standard deviation two splits."""
-    with pytest.raises(MetricError, match="4 images or more, found 3"):
+    with pytest.raises(MetricError, match="at least 4 images, found 3"):
         ganeval.noise_floor(REALS[:3], metrics=["fid"], **HOW)
     splits: Any
     for splits in (1, 2.5, "3"):

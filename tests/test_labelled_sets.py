@@ -105,7 +105,7 @@ def test_numbers_for_names_are_places_and_a_warning_says_so(tmp_path: Path) -> N
     real, fake = numbered(tmp_path / "real", (1, 2)), as_array(numbered(tmp_path / "fakes", (0, 1)))
     found = evaluate(real, fake, metrics=("intra_fid",), extractor="pixels:4", cache=False)
     (warning,) = found.warnings
-    assert "of the reals have names and those of the fakes have numbers alone: number 0 for '1', 1 for '2'" in warning
+    assert "of the reals have names and those of the fakes only numbers: number 0 for '1', 1 for '2'" in warning
     assert list(found["intra_fid"].details) == ["class 1", "class 2"]
     named = classes(tmp_path / "named", "ab")
     with pytest.raises(MetricError, match=r"none of 8 \(class 2, 3, 4, 5, 6, \.\.\.\)"):

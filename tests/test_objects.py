@@ -210,7 +210,7 @@ def test_an_extractor_is_taken_as_it_is() -> None:
     whole = Whole()
     assert opened(whole) is whole
     assert scored(extractor=whole).provenance["extractor"] == "whole"
-    with pytest.raises(UsageError, match="runs in fp32, and bf16 was asked for"):
+    with pytest.raises(UsageError, match="runs in fp32, but bf16 was requested"):
         scored(extractor=whole, precision="bf16")
     with pytest.raises(TypeError, match="abstract"):
         Extractor()  # type: ignore[misc]

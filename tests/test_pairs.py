@@ -257,7 +257,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     real, fake = drawn(2)
     write(tmp_path / "real", real[[0, 0]], ["0.png", "0.bmp"])
     write(tmp_path / "fake", fake, ["0.png", "1.png"])
-    with pytest.raises(SourceError, match="have one name but for the ending"):
+    with pytest.raises(SourceError, match="have the same name except for the ending"):
         ganeval.evaluate_pairs(tmp_path / "real", tmp_path / "fake")
 
 

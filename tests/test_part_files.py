@@ -311,7 +311,7 @@ def test_a_file_is_measured_as_it_was_extracted(images: Path, tmp_path: Path) ->
     assert (found.images, found.outputs, found.missing) == (COUNT, {"features": 12}, ())
     with pytest.raises(UsageError, match=r"f.npz was measured with weights_sha256 '', and this measurement has 'ab'"):
         ganeval.fid(path, images, extractor=Means(sha256="ab"), cache=False)
-    with pytest.raises(UsageError, match=r"'is' needs logits, and .*f.npz holds features alone"):
+    with pytest.raises(UsageError, match=r"'is' needs logits, but .*f.npz holds only features"):
         ganeval.inception_score(path, **how)
     with pytest.raises(UsageError, match="were prepared as 'by hand', not as 'x'"):
         ganeval.fid(path, images, prepared="x", **how)

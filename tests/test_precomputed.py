@@ -73,7 +73,7 @@ def test_given_features_are_not_called_comparable() -> None:
     """The result says that the features were given, and names the sets and their content."""
     found = ganeval.evaluate(Features(REAL, name="a"), Features(FAKE, name="b", extractor="dinov2"))
     assert not found.comparable
-    assert "The features of a and b were given, not measured here" in found.warnings[0]
+    assert "The features of a and b were given, not extracted here" in found.warnings[0]
     about = found.provenance
     assert (about["extractor"], about["weights"], about["preprocessing"]) == (
         "precomputed:dinov2",
@@ -108,7 +108,7 @@ def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict
     ):
         with pytest.raises(UsageError, match=message):
             ganeval.fid(given, "digits:test", extractor="digits", cache=False)
-    with pytest.raises(UsageError, match="needs logits, and x holds features alone"):
+    with pytest.raises(UsageError, match="needs logits, but x holds only features"):
         ganeval.evaluate(
             "digits:train", Features(real, extractor="digits", name="x"), metrics=["head_accuracy"], extractor="digits"
         )
@@ -116,7 +116,7 @@ def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict
 
 def test_features_of_two_extractors_are_refused() -> None:
     """The extractor's name or the width shows it, also among several sets of fakes."""
-    with pytest.raises(UsageError, match="a holds features of 'x' and b of 'y': distances between these say nothing"):
+    with pytest.raises(UsageError, match="a holds features of 'x' and b of 'y': distances between these have"):
         ganeval.fid(Features(REAL, name="a", extractor="x"), Features(FAKE, name="b", extractor="y"))
     with pytest.raises(UsageError, match="a has 6 dimensions and b has 5"):
         ganeval.fid(Features(REAL, name="a"), Features(FAKE[:, :5], name="b"))
@@ -142,8 +142,8 @@ def test_metrics_that_need_more_are_left_out_or_refused() -> None:
     """By default the inception score is left out with the reason, and named explicitly it is refused."""
     found = ganeval.evaluate(Features(REAL), Features(FAKE, name="x"), metrics=None)
     assert "is" not in found.metrics
-    assert any("is (x holds features alone, and no logits)" in warning for warning in found.warnings)
-    with pytest.raises(UsageError, match="The metric 'is' needs logits, and x holds features alone"):
+    assert any("is (x holds only features, and no logits)" in warning for warning in found.warnings)
+    with pytest.raises(UsageError, match="The metric 'is' needs logits, but x holds only features"):
         ganeval.inception_score(Features(FAKE, name="x"))
     with pytest.raises(UsageError, match="write their moments with numpy"):
         ganeval.write_reference(Features(REAL), "ref.npz")

@@ -145,7 +145,7 @@ def test_an_update_drops_no_metric(project: pytest.Pytester, measured: Measured)
     measured.result = evaluation()
     found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["E *test_generator.json holds kid, and the result does not; remove the file first"])
+    found.stdout.fnmatch_lines(["E *test_generator.json holds kid, but the result does not; remove the file first"])
     assert baseline(project).read_bytes() == before
 
 
@@ -167,14 +167,16 @@ def test_a_test_that_forgets_its_baseline_fails(project: pytest.Pytester) -> Non
     forgetful = project.makepyfile(test_gan="def test_generator(ganeval):\n    ganeval.score('real', 'fake')\n")
     found = project.runpytest_inprocess(*LOADED)
     found.assert_outcomes(passed=1)
-    found.stdout.fnmatch_lines(["*::test_generator: no result was held to a tolerance"])
+    found.stdout.fnmatch_lines(["*::test_generator: no result was compared with a tolerance"])
     text = forgetful.read_text()
     forgetful.write_text(TEST)
     project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
     forgetful.write_text(text)
     found = project.runpytest_inprocess(*LOADED)
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["ganeval: the test has a baseline, *test_generator.json, and held no result to it *"])
+    found.stdout.fnmatch_lines(
+        ["ganeval: the test has a baseline, *test_generator.json, but compared no result with it *"]
+    )
 
 
 def test_an_assertion_without_a_result_or_a_test_without_an_assertion_is_told(
@@ -198,7 +200,7 @@ def test_an_assertion_without_a_result_or_a_test_without_an_assertion_is_told(
     found = project.runpytest_inprocess(*LOADED)
     found.assert_outcomes(passed=2, failed=1)
     found.stdout.fnmatch_lines(["E *TypeError: A tolerance alone is neither true nor false; write: assert result in *"])
-    found.stdout.fnmatch_lines(["*::test_generator: regressed, and the test passed all the same"])
+    found.stdout.fnmatch_lines(["*::test_generator: regressed, but the test passed"])
 
 
 def test_warnings_of_a_check_are_told(project: pytest.Pytester, measured: Measured) -> None:

@@ -68,7 +68,7 @@ def test_the_statistics_alone_give_the_same(batch: Callable[..., Path], tmp_path
         assert measured(batch(), metrics=names)["fid"].value == alone["fid"].value
     found = measured(batch(), metrics=["fid"])
     assert found.provenance["real"]["kind"] == "statistics"
-    assert any("holds images, too; the metrics asked for took its statistics" in warning for warning in found.warnings)
+    assert any("holds images, too; the requested metrics took its statistics" in warning for warning in found.warnings)
     assert measured(batch(), metrics=["kid"]).warnings == ()
 
 

@@ -1,4 +1,4 @@
-"""`ganeval augment`: whether fakes that are added to the training data of a classifier make it better."""
+"""`ganeval augment`: whether fakes in the training data of a classifier improve it."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -123,7 +123,7 @@ def augment(
 
 
 def _by_split(found: "Augmentation") -> tuple[Sequence[str], list[tuple[str, int, int, Sequence[float]]]]:
-    """The names of the scores; training set, rows, number of the split, and its scores."""
+    """Per row: training set, rows, number of the split, and its scores; and the names of the scores."""
     metrics = list(next(iter(found.scores.values())))
     rows: list[tuple[str, int, int, Sequence[float]]] = [
         (name, found.rows[name], number + 1, values)

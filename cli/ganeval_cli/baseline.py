@@ -56,7 +56,7 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
 def _update(
     evaluation: "Evaluation", baseline: Path, thresholds: Path | None, *, result: Path, old: "SavedResult | None"
 ) -> None:
-    """Replace the baseline, or end with the gate's exit code, and the reasons, where the result may not."""
+    """Replace the baseline, or end with the reasons and the gate's exit code if the result must not replace it."""
     from ganeval.gate import find_thresholds, read_thresholds, to_text, update_baseline
 
     chosen = find_thresholds(Path()) if thresholds is None else read_thresholds(thresholds)

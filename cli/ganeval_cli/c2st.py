@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CLASSIFIERS = ("1nn", "knn", "logistic", "mlp")
 # Images named on the screen, and in the JSON document.
 SHOWN, KEPT = 5, 64
-# Details that are columns of CSV.
+# Details with a column in CSV.
 TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real", "accuracy_fake")
 
 
@@ -66,7 +66,7 @@ def c2st(
 
 
 def _classifiers(text: str) -> list[str]:
-    """The names of --classifier; UsageError for an unknown one, and for none."""
+    """The names of --classifier; UsageError for an unknown one, or if none is named."""
     names = [name for name in text.replace(" ", "").split(",") if name]
     for name in names:
         if name not in CLASSIFIERS:
@@ -77,14 +77,14 @@ def _classifiers(text: str) -> list[str]:
 
 
 def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: OutputOptions) -> Supplement:
-    """P-values, and the images that a classifier is surest about."""
+    """P-values, and the most discriminable images."""
     from ganeval import most_discriminable_images
 
     tests = _tests(evaluation, output)
     try:
         found = most_discriminable_images(evaluation, count=KEPT, grid=grid)
     except MetricError as error:
-        # The tests may need fewer images than this. A grid that was asked for must not be left out, though.
+        # The tests may need fewer images than this, but a requested grid must not be left out.
         if grid is not None:
             raise
         text = f"{tests}\n\nsurest images: left out. {error}"
@@ -103,7 +103,7 @@ def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: Out
 
 
 def _tests(evaluation: "Evaluation", output: OutputOptions) -> str:
-    """P-values and areas under the curve, a line per classifier."""
+    """P-values and areas under the curve, one line per classifier."""
     rows = [
         (
             name,

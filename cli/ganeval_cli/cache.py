@@ -1,4 +1,4 @@
-"""`ganeval cache`: kept features, so that unchanged images are not read again."""
+"""`ganeval cache`: cached features, so that unchanged images are not read again."""
 
 import click
 

@@ -45,7 +45,7 @@ def check(
         from ganeval.gate import read_result
 
         if baseline is not None and same_file(result, baseline):
-            raise UsageError(f"{result} is the baseline itself, so nothing would be compared; name another result.")
+            raise UsageError(f"{result} is the baseline itself, so nothing would be compared; give another result.")
         gate = Gate.open(baseline, thresholds, strict=strict, junit=junit, reads=(result,))
         saved = read_result(result)
         gate.judge(saved.evaluation, result=saved.name, format=format)

@@ -1,4 +1,4 @@
-"""`ganeval compare --runs`: methods compared over their training runs, measured here or saved."""
+"""`ganeval compare --runs`: compare methods over their training runs, evaluated here or saved."""
 
 from dataclasses import fields
 from functools import partial
@@ -39,13 +39,13 @@ def compare_methods(
     output: OutputOptions,
     report: ReportOptions,
 ) -> "RunsComparison":
-    """Compare methods by their runs. given: of --runs; saved results, or sources to measure against REAL."""
+    """Compare methods by their runs. given: values of --runs: saved results, or sources to measure against REAL."""
     runs = _parsed(given)
     saved = {run for found in runs.values() for run in found if run.endswith(_SAVED)}
     sources = [run for found in runs.values() for run in found if run not in saved]
     if saved and sources:
         raise UsageError(
-            f"{sources[0]} is to be measured, and {sorted(saved)[0]} is a saved result: give one or the other. "
+            f"{sources[0]} is to be measured, but {sorted(saved)[0]} is a saved result: give only one kind. "
             f"`ganeval score REAL {sources[0]} -o FILE.json` saves a result."
         )
     if saved:
@@ -57,7 +57,7 @@ def compare_methods(
         return compare_saved_runs(runs, metrics=None if metrics == EVERY_METRIC else cast("list[str] | None", metrics))
     if real is None:
         raise UsageError(
-            f"Say what {sources[0]} is measured against: ganeval compare REAL --runs A=a1/,a2/ --runs B=b1/,b2/. "
+            f"Give the reals to measure {sources[0]} against: ganeval compare REAL --runs A=a1/,a2/ --runs B=b1/,b2/. "
             "Only saved results (.json) need no REAL."
         )
     check_specs(real, *sources)
@@ -74,7 +74,7 @@ def compare_methods(
 
 
 def _parsed(given: tuple[str, ...]) -> dict[str, list[str]]:
-    """The runs of every method as typed, "A=a1/,a2/"; patterns for saved results are replaced by the files."""
+    """The runs of every method, from "A=a1/,a2/"; patterns for saved results are replaced by the files."""
     found: dict[str, list[str]] = {}
     for text in given:
         name, equals, runs = text.partition("=")
@@ -110,7 +110,7 @@ def _expanded(run: str) -> list[str]:
 def _check_saved(
     real: str | None, options: MetricOptions, evaluation: EvaluationOptions, report: ReportOptions
 ) -> None:
-    """UsageError for what only matters where runs are measured now."""
+    """UsageError for arguments that matter only if runs are measured now."""
     if real is not None:
         raise UsageError(
             f"Saved results were measured already, and {real} would not be read: leave it out, as in "

@@ -16,17 +16,17 @@ from ganeval.errors import ResultError
 from ganeval.printable import printable_lines
 from ganeval.processes import processes
 
-# ASCII for what the tables use beyond it, for terminals that cannot show it.
+# ASCII replacements of other characters in tables, for terminals that cannot show them.
 _SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
 
 
-# Where results go while the standard output of all other code is redirected; None where it is not.
+# Where results go while the standard output of all other code is redirected; None if it is not.
 _RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Inside, standard output is for results; what a user's code or a library prints goes to standard error."""
+    """Within this context, standard output is for results; other prints go to standard error."""
     token = _RESULTS.set(sys.stdout)
     try:
         with redirect_stdout(sys.stderr):
@@ -42,13 +42,13 @@ def _results() -> TextIO:
 def open_streams() -> None:
     """Open /dev/null for a standard stream that the shell closed (`>&-`); call it before any file is opened.
 
-    Otherwise the next file that is opened gets the number of the closed stream, and what is printed goes into it.
+    Otherwise the next file that is opened gets the number of the closed stream, and receives the output.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is the one that was found closed.
+            # The lowest free number is that of the closed stream.
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
@@ -57,7 +57,7 @@ def open_streams() -> None:
 def out(text: str) -> None:
     """Print a result. After its reader has closed the pipe (`| head`), the command continues without output.
 
-    Of several processes, only the first prints.
+    With several processes, only the first prints.
     """
     if not processes().first:
         return
@@ -72,13 +72,13 @@ def out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a message to standard error; without effect where that cannot be written, and in all but one process."""
+    """Print a message to standard error; no effect if that cannot be written, and in all processes except one."""
     if processes().first:
         complain(text)
 
 
 def complain(text: str) -> None:
-    """Print a message to standard error, in whatever process."""
+    """Print a message to standard error, in any process."""
     try:
         click.echo(_printable(text, sys.stderr), err=True)
     except OSError:
@@ -91,7 +91,7 @@ def columns() -> int:
 
 
 def wrapped_entry(lines: Iterable[str]) -> str:
-    """An entry of a list: its lines, wrapped for the terminal, those after the first indented."""
+    """An entry of a list, wrapped for the terminal, with lines after the first indented."""
     broken = partial(textwrap.wrap, width=columns(), break_long_words=False, break_on_hyphens=False)
     head, *others = lines
     below = (broken(line, initial_indent=" " * 4, subsequent_indent=" " * 6) for line in others)
@@ -106,13 +106,13 @@ def mute(stream: TextIO) -> None:
 
 
 def mute_all() -> None:
-    """Redirect both standard streams to /dev/null, also where standard output is redirected."""
+    """Redirect both standard streams to /dev/null, even if standard output is already redirected."""
     for stream in (_results(), sys.stdout, sys.stderr):
         mute(stream)
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    """The text with control characters, and characters that the stream cannot encode, escaped or spelled out."""
+    """The text with control characters, and characters that the stream cannot encode, escaped or replaced."""
     encoding, text = stream.encoding or "utf-8", printable_lines(text)
     try:
         text.encode(encoding)

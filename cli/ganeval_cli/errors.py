@@ -1,4 +1,4 @@
-"""How a command fails: a message of a few lines instead of a traceback, and an exit code.
+"""Errors of commands: a message of a few lines instead of a traceback, and an exit code.
 
     0        done
     1        failure: images, weights, the cache, memory, the disk
@@ -24,7 +24,7 @@ from ganeval_cli.console import complain, mute_all
 from ganeval_cli.signals import described, requested
 
 FAILED, READER_GONE = 1, 141
-# A full or read-only disk, a file that its file system or a limit allows no larger, a standard stream that is not open
+# A full or read-only disk, a file at the size limit, a standard stream that is not open
 # for writing, a file or folder without permission, a file that a network file system has lost, and too many open files.
 _OF_SYSTEM = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EBADF),
@@ -34,12 +34,12 @@ _OF_SYSTEM = {
 
 @contextmanager
 def foreseen_errors() -> Iterator[None]:
-    """Inside, an error that was foreseen is printed in a few lines and turned into an exit code."""
+    """Within this context, an expected error is printed in a few lines and turned into an exit code."""
     try:
         with interruptions():
             yield
     except ProcessError as error:
-        # The process that was lost has said why, unless it could not.
+        # The lost process has printed the reason, if it could.
         if processes().claim("error"):
             complain(f"error: {error}")
         raise Exit(error.exit_code) from error
@@ -61,9 +61,10 @@ def foreseen_errors() -> Iterator[None]:
 
 @contextmanager
 def interruptions() -> Iterator[None]:
-    """Inside, an interruption, and any other exception that comes after a signal, is printed, and ends the command.
+    """Within this context, an interruption, and any exception after a signal, is printed and ends the command.
 
-    An exception may follow from an interruption: a library that is being imported may take it for a missing dependency.
+    An exception may follow from an interruption: a library that is being imported may interpret it as a missing
+    dependency.
     """
     try:
         yield
@@ -78,7 +79,7 @@ def interruptions() -> Iterator[None]:
 
 
 def _ended(message: str, code: int) -> Exit:
-    """Print a message, once where several processes end with the same one."""
+    """Print a message, only once if several processes end with the same one."""
     team = processes()
     team.claim("error")
     if team.claim(hashlib.sha256(message.encode()).hexdigest()):
@@ -91,10 +92,10 @@ def _see_help(error: click.UsageError) -> str:
 
 
 def _resource(error: Exception) -> str | None:
-    """Which resource has run out or cannot be used, or None for other errors."""
+    """A message about the exhausted or unusable resource; None for other errors."""
     if isinstance(error, OSError):
         if "temporary directory" in str(error.strerror):
-            # As tempfile says it, where a disk is full, or all of these folders are read-only.
+            # tempfile's error for a full disk, or if all of its folders are read-only.
             return f"{error.strerror}; make room in one of them, or name another folder with TMPDIR."
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}." if error.errno in _OF_SYSTEM else None

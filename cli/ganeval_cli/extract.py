@@ -1,4 +1,4 @@
-"""`ganeval extract`: the features of a set or of one of its shards, in a file that takes its place."""
+"""`ganeval extract`: the features of a set or of one of its shards, in a file that replaces the set."""
 
 import re
 from typing import TYPE_CHECKING
@@ -63,7 +63,7 @@ def extract(
 
 
 def check_features_file(output: Place) -> None:
-    """UsageError for a file that does not end in .npz, and as `check_writable`."""
+    """UsageError for a file that does not end in .npz; other errors as in `check_writable`."""
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how a file of features is recognised.")
     check_writable(output)
@@ -78,7 +78,7 @@ def show_part(found: "ExtractedPart", printing: OutputOptions) -> None:
         return
     images = f"{found.images} images" if found.images == found.total else f"{found.images} of {found.total} images"
     images += f", without {found.skipped} that could not be read" if found.skipped else ""
-    kept = "" if found.written else "; they were there already, and nothing was read"
+    kept = "" if found.written else "; they already existed, so nothing was read"
     out(f"{found.path}: features of {images}{kept}")
     if printing.verbose:
         out(facts([("skipped", str(found.skipped)), *((name, str(width)) for name, width in found.outputs.items())]))

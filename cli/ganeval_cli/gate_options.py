@@ -1,4 +1,4 @@
-"""What `ganeval check`, `score --check` and `baseline update` share: options, printed verdicts, exit codes.
+"""Code shared by `ganeval check`, `score --check` and `baseline update`: options, printed verdicts, exit codes.
 
 0  pass, improved, or inconclusive
 1  regressed, and only that
@@ -57,7 +57,7 @@ class GateExit(Exit):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a result is held to. thresholds: None where there are none; junit: a file for JUnit XML, if any."""
+    """The criteria for a result. thresholds: None if there are none; junit: a file for JUnit XML, if any."""
 
     baseline: "SavedResult | None"
     thresholds: "Thresholds | None"
@@ -75,7 +75,7 @@ class Gate:
         reads: Iterable[Path | None] = (),
         writes: Iterable[Place | None] = (),
     ) -> "Gate":
-        """Read what the options name, and check that the JUnit file can be written.
+        """Read the files that the options name, and check that the JUnit file can be written.
 
         reads, writes: the other files of the command; no file may be in both.
         """
@@ -98,16 +98,16 @@ class Gate:
         return check(evaluation, None if self.baseline is None else self.baseline.evaluation, self.thresholds)
 
     def judge(self, evaluation: "Evaluation", *, result: str, format: str = "table", to_stdout: bool = True) -> None:
-        """Check a result, report it, and end the command unless it passes. result: what it is called."""
+        """Check a result, report it, and end the command unless it passes. result: its name."""
         found = self.check(evaluation)
         self.report(found, result=result, format=format, to_stdout=to_stdout)
         if code := found.exit_code(strict=self.strict):
             raise GateExit(code)
 
     def hold(self, evaluation: "Evaluation", output: OutputOptions) -> None:
-        """Judge what a command has evaluated and printed.
+        """Check the result that a command has printed.
 
-        The verdict goes below the table, or to standard error where standard output is a document for machines.
+        The verdict goes below the table, or to standard error if standard output is machine-readable.
         """
         to_stdout = output.format == "table"
         if to_stdout:
@@ -115,7 +115,7 @@ class Gate:
         self.judge(evaluation, result="the result" if output.path is None else str(output.path), to_stdout=to_stdout)
 
     def report(self, check: "Check", *, result: str, format: str, to_stdout: bool) -> None:
-        """Print a check, write JUnit XML if asked to, and annotate in GitHub Actions. result: what it is called."""
+        """Print a check, write JUnit XML if requested, and annotate in GitHub Actions. result: its name."""
         from ganeval.gate import to_annotations, to_junit
 
         baseline = None if self.baseline is None else str(self.baseline)
@@ -140,14 +140,14 @@ class GateOptions:
     junit: Path | None
 
     def exit_codes(self) -> AbstractContextManager[None]:
-        """Inside, with --check, the exit codes of the gate hold."""
+        """Within this context, with --check, the exit codes of the gate apply."""
         return failures_exit_2() if self.check else nullcontext()
 
     def open(self, *, writes: Iterable[Place | None], several: str | None = None) -> Gate | None:
         """The gate, or None without --check.
 
-        writes: the other files that the command writes. several: what to choose one of, where there are several
-        results.
+        writes: the other files that the command writes. several: how to choose one result, for the message, if there
+        are several.
         """
         if not self.check:
             return None
@@ -183,7 +183,7 @@ GATE = OptionGroup(
 
 @contextmanager
 def failures_exit_2() -> Iterator[None]:
-    """Inside, exit code 1 means regressed and nothing else: what could not be read or measured exits with 2."""
+    """Within this context, exit code 1 means only "regressed": other failures exit with 2."""
     try:
         with foreseen_errors():
             yield
@@ -206,7 +206,7 @@ def _formatted(check: "Check", format: str, *, result: str, baseline: str | None
 
 
 def _summarise(check: "Check", *, result: str, baseline: str | None) -> None:
-    """Add to the summary of a GitHub job, where there is one."""
+    """Add to the summary of a GitHub job, if there is one."""
     from ganeval.gate import to_markdown
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")

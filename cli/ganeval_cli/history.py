@@ -55,7 +55,7 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
 
 
 def _curve(folder: Path, metric: str | None) -> "Curve | None":
-    """Of a run's log; None for saved results, and for a run that was scored at its end alone."""
+    """The curve of a run's log; None for saved results, and for a run that was scored only at its end."""
     from reference_models import is_run, read_curve
 
     if not is_run(folder):
@@ -103,7 +103,7 @@ def _text(found: "History") -> str:
 
 
 def _range(entry: "HistoryEntry") -> str:
-    """How many training runs an entry stands for, and from where to where they go; nothing for a single result."""
+    """The number of training runs in an entry, and their range; empty for a single result."""
     if not entry.runs:
         return ""
     low, high = (four_digits(value) for value in (min(entry.runs), max(entry.runs)))
@@ -111,7 +111,7 @@ def _range(entry: "HistoryEntry") -> str:
 
 
 def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:
-    """The relative change between two results, where both are comparable with the newest one."""
+    """The relative change between two results, if both are comparable with the newest one."""
     if previous is None or previous.mismatches or entry.mismatches or previous.value.value == 0:
         return NONE
     change = (entry.value.value - previous.value.value) / abs(previous.value.value)

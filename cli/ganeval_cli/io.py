@@ -1,4 +1,4 @@
-"""Files that commands write. Whatever can be refused about them is refused before anything is computed."""
+"""Files that commands write. They are checked before anything is computed."""
 
 import json
 import os
@@ -19,27 +19,27 @@ class OutputFile(click.Path):
     """A parameter that is a file to write: a path, or a URL."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The place that a text stands for."""
+        """The place that a text names."""
         return value if isinstance(value, Place) else place_of(os.fsdecode(super().convert(value, param, ctx)))
 
 
 class LocalPath(click.Path):
-    """A parameter that is a path on this machine; a URL is refused, of which a path would lose a slash."""
+    """A parameter that is a path on this machine; a URL is refused, because a path would lose one of its slashes."""
 
     def __init__(self, *, exists: bool = False, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path that a text stands for."""
+        """The path that a text names."""
         check_local(os.fsdecode(value))
         return super().convert(value, param, ctx)
 
 
 def check_local(text: str) -> None:
-    """UsageError for a URL, where only a path can be used."""
+    """UsageError for a URL, if only a path can be used."""
     if is_url(text):
         raise UsageError(
-            f"{redacted(text)} is a URL, and a path on this machine is needed here: download the file, or upload it "
+            f"{redacted(text)} is a URL, but a path on this machine is needed here: download the file, or upload it "
             "afterwards."
         )
 
@@ -56,7 +56,7 @@ def write_text(path: Place, text: str) -> None:
 
 
 def check_writable(path: Place | None) -> None:
-    """UsageError for a place that cannot be a file, ResultError for one that cannot be written to; None passes."""
+    """UsageError for a place that cannot be a file, ResultError for one that cannot be written; None is accepted."""
     if path is None or not processes().first:
         return
     if isinstance(path, RemotePath):
@@ -79,7 +79,7 @@ def check_writable(path: Place | None) -> None:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-# What writes the formats that a result could be looked for in.
+# How to get other formats in which a user may expect a result.
 _WRITTEN_BY = {
     ".csv": "--format csv prints the table as CSV",
     ".md": "--format markdown prints the table as Markdown",
@@ -90,7 +90,7 @@ _WRITTEN_BY = {
 
 
 def check_json(path: Place | None) -> None:
-    """UsageError for a name that promises another format than JSON, and as `check_writable`; None passes."""
+    """UsageError for a suffix of another format than JSON; other errors as in `check_writable`; None is accepted."""
     other = None if path is None else _WRITTEN_BY.get(path.suffix.lower())
     if other is not None:
         raise UsageError(f"{path} would hold JSON, which is what --output writes: name it .json. {other}.")
@@ -98,21 +98,21 @@ def check_json(path: Place | None) -> None:
 
 
 def check_page(path: Place | None) -> None:
-    """UsageError for a path that does not end in .html or .htm, and as `check_writable`; None passes."""
+    """UsageError for a path without .html or .htm; other errors as in `check_writable`; None is accepted."""
     check_writable(path)
     if path is not None and path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{path} must end in .html: a report is a page.")
 
 
 def check_png(path: Path | None) -> None:
-    """UsageError for a path that does not end in .png, and as `check_writable`; None passes."""
+    """UsageError for a path without .png; other errors as in `check_writable`; None is accepted."""
     if path is not None and path.suffix.lower() != ".png":
         raise UsageError(f"{path} must end in .png: a grid is a PNG.")
     check_writable(path)
 
 
 def check_apart(writes: Iterable[Place | None], reads: Iterable[Place | None]) -> None:
-    """UsageError where a file would overwrite one that is read, or another one that is written."""
+    """UsageError if a file would overwrite one that is read, or another one that is written."""
     taken = {_real(path) for path in reads if path is not None}
     for path in writes:
         if path is None:
@@ -123,7 +123,7 @@ def check_apart(writes: Iterable[Place | None], reads: Iterable[Place | None]) -
 
 
 def _real(path: Place) -> str:
-    """One text for all paths to one file."""
+    """A text that is equal for all paths to one file."""
     return path.url if isinstance(path, RemotePath) else os.path.realpath(path)
 
 

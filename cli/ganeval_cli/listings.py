@@ -1,4 +1,4 @@
-"""`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what can be chosen."""
+"""`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: lists of available choices."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -126,7 +126,7 @@ def metrics(*, format: str) -> None:
 
 
 def tell_problems(table: "Registry[Any]") -> None:
-    """Packages whose entries cannot be used, on stderr."""
+    """Report packages whose entries cannot be used, on stderr."""
     for problem in table.problems():
         note(f"warning: {problem}")
 

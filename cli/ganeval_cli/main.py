@@ -85,7 +85,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, click's signature
-        """The command of a name, None where there is none."""
+        """The command of a name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
@@ -127,7 +127,7 @@ def main() -> None:
     """Run the command of `sys.argv`; `entry.main` calls it."""
     open_streams()
     if not sys.warnoptions:
-        # Libraries warn programmers; a user of the command can do nothing about it.
+        # Warnings of libraries are for programmers; a user of the command cannot act on them.
         warnings.simplefilter("ignore")
     try:
         with interruptions(), _processes():
@@ -137,16 +137,16 @@ def main() -> None:
 
 
 def _check_folder() -> None:
-    """GanevalError in a folder that was deleted, where some libraries end the process."""
+    """GanevalError if the current folder was deleted, because some libraries then end the process."""
     try:
         Path.cwd()
     except FileNotFoundError as error:
-        raise GanevalError("The folder where you are was deleted; change to another one.") from error
+        raise GanevalError("The current folder was deleted; change to another one.") from error
 
 
 @contextmanager
 def _processes() -> Iterator[None]:
-    """Inside, the processes that torchrun started share the work; nothing without torchrun, and no import of torch."""
+    """Within this context, the processes of torchrun share the work; without torchrun, torch is not imported."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
         return

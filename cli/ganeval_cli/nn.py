@@ -38,7 +38,7 @@ SPREAD = {
     "99%": "quantile_0.99",
 }
 
-# Details that are columns of CSV.
+# Details with a column in CSV.
 COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsuspicious")
 
 
@@ -92,7 +92,7 @@ def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOp
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """The distances of the fakes, and those of reals to compare with."""
+    """The distances of the fakes, and those between reals for comparison."""
     yield "quantiles", ", ".join(f"{share} {four_digits(details[name])}" for share, name in SPREAD.items())
     if "ratio" in details:
         yield (
@@ -104,7 +104,7 @@ def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
             f"{four_digits(details['ratio'])} (fakes against half of the reals; 1: as far as reals)",
         )
     yield "exact copies", f"{details['duplicates']:.0f}"
-    yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
+    yield "near copies", f"{details['near_duplicates']:.0f} (up to {details['unsuspicious']:.0f} are not suspicious)"
 
 
 def _suspicious(pairs: "Sequence[NearestImages]", output: OutputOptions) -> str:

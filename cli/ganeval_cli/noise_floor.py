@@ -41,9 +41,9 @@ def noise_floor(
 ) -> None:
     """What real images score against other real images.
 
-    REAL is split at random into halves, and one half is scored as the fakes. Both halves have one distribution, so this
-    is a perfect generator's score at this number of images. The value is the mean over the splits, and its error is
-    that of one split.
+    REAL is split at random into halves, and one half is scored as the fakes. Both halves share one distribution, so
+    this is a perfect generator's score at this number of images. The value is the mean over the splits, and its error
+    is that of one split.
     """
     check_one_setup(evaluation, "The noise floor is measured")
     check_specs(real)

@@ -1,11 +1,11 @@
-"""Options that commands share, and the one way to apply them.
+"""Options that commands share, and the function that applies them.
 
     @command(metric_option("fid.ddof=0"), EVALUATION, OUTPUT)
     @click.argument("real")
     def fid(*, real: str, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions) -> None: ...
 
-An `OptionGroup` reaches its command as one object. The object is made, and checked without torch, while the command
-line is parsed, so that no wrapper stands between click and the command.
+A command receives an `OptionGroup` as one object. It is made, and checked without torch, while the command line is
+parsed, so that no wrapper is needed between click and the command.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _EXISTING = LocalPath(exists=True)
 
 @dataclass(frozen=True, slots=True)
 class OptionGroup:
-    """Options that a command takes as one argument.
+    """Options that a command receives as one argument.
 
     name: of the argument. options: in the order of the help. build: makes the argument from the options' values.
     """
@@ -45,7 +45,7 @@ class OptionGroup:
 
 
 class Command(click.Command):
-    """A command some of whose options are in groups. items: groups and single options, in the order of the help."""
+    """A command with groups of options. items: groups and single options, in the order of the help."""
 
     def __init__(self, *args: Any, items: tuple[OptionGroup | click.Option, ...] = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -65,7 +65,7 @@ class Command(click.Command):
 def command(
     *items: OptionGroup | click.Option, name: str | None = None, epilog: str | None = None
 ) -> Callable[[CommandFunction], Command]:
-    """Make a function a command with these options; its own, by `@click.option`, come first in the help."""
+    """Make a function a command with these options; its own `@click.option`s come first in the help."""
     return click.command(name, cls=Command, items=items, epilog=epilog)
 
 
@@ -73,7 +73,7 @@ def command(
 class EvaluationOptions:
     """How to evaluate.
 
-    every_protocol: `--protocol all`; the settings then have the default protocol. extractors: of `--extractor A,B`,
+    every_protocol: `--protocol all`; the settings then have the default protocol. extractors: from `--extractor A,B`,
     else empty; the settings then have the protocol's own extractor.
     """
 
@@ -83,7 +83,7 @@ class EvaluationOptions:
 
     @property
     def several(self) -> str | None:
-        """The option that asks for several results, without its dashes; None where there is one."""
+        """The option that requests several results, without dashes; None for a single result."""
         return "protocol" if self.every_protocol else "extractor" if self.extractors else None
 
 
@@ -97,14 +97,14 @@ class OutputOptions:
     path: Place | None = None
 
     def check(self) -> None:
-        """UsageError or ResultError when the file cannot be written, or is named as one of another format."""
+        """UsageError or ResultError if the file cannot be written, or has the suffix of another format."""
         check_json(self.path)
 
 
 def with_flags(options: MetricOptions, metric: str, **flags: object) -> MetricOptions:
-    """Options of metrics, with those of a metric that were given by flags of their own (None: not given).
+    """Options of metrics, including those of one metric that were given by separate flags (None: not given).
 
-    UsageError where a flag and an option disagree.
+    UsageError if a flag and an option disagree.
     """
     given = dict(options.get(metric, {}))
     for name, value in flags.items():
@@ -112,7 +112,7 @@ def with_flags(options: MetricOptions, metric: str, **flags: object) -> MetricOp
             continue
         if given.get(name, value) != value:
             raise UsageError(
-                f"--{name.replace('_', '-')} is {value} and --option {metric}.{name} is {given[name]}; give one of "
+                f"--{name.replace('_', '-')} is {value}, but --option {metric}.{name} is {given[name]}; give one of "
                 "them."
             )
         given[name] = value
@@ -137,7 +137,7 @@ def _evaluation(**given: Any) -> EvaluationOptions:
 
 
 def _extractors(text: str) -> tuple[str, ...]:
-    """Specs separated by commas; the name of a file, as in py:FILE.py:NAME, may have commas, too."""
+    """Specs separated by commas; file names, as in py:FILE.py:NAME, may also have commas."""
     found: list[str] = []
     for part in text.split(","):
         if found and found[-1].startswith("py:") and found[-1].count(":") < 2:
@@ -290,13 +290,13 @@ EVALUATION = OptionGroup(
 
 
 def metrics_option(default: str) -> OptionGroup:
-    """`--metrics`, as the argument `metrics`. default: which are computed otherwise, for the help."""
+    """`--metrics`, as the argument `metrics`. default: the default metrics, for the help."""
     text = f"Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: {default}]"
     return OptionGroup("metrics", (click.Option(["--metrics"], metavar="NAMES", help=text),), _metrics)
 
 
 METRICS = metrics_option("what papers report: fid,kid,is,precision,recall,density,coverage")
-# The options of EVALUATION that have a meaning for pairs of images, as keywords.
+# The options of EVALUATION that apply to pairs of images, as keywords.
 READING = OptionGroup(
     "reading",
     (

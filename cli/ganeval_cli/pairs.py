@@ -1,4 +1,4 @@
-"""`ganeval pairs`: fakes against the real images that belong to them, one by one."""
+"""`ganeval pairs`: each fake against the real image that belongs to it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ def pairs(
 
 
 def every_pair(found: "Evaluation", output: OutputOptions) -> Supplement | None:
-    """The value of every pair, and on the screen the worst by the first metric."""
+    """The value of every pair; on the screen, the worst pairs by the first metric."""
     measured = found.pairs
     if measured is None or not measured.values:
         return None

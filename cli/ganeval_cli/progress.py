@@ -10,7 +10,7 @@ from ganeval.processes import processes
 if TYPE_CHECKING:
     from ganeval.progress import Progress
 
-# The end of a long path tells more than its beginning.
+# The end of a long path is more informative than its beginning.
 NAME_WIDTH = 32
 
 
@@ -21,7 +21,7 @@ def bars(*, quiet: bool) -> "Progress":
     def bar(name: str, total: int | None) -> Iterator[Callable[[int], object]]:
         from tqdm import tqdm
 
-        # None: shown on a terminal only.
+        # None: shown only on a terminal.
         hidden = True if quiet or not processes().first else None
         with tqdm(
             total=total, desc=_short(name), unit=" images", leave=False, disable=hidden, dynamic_ncols=True

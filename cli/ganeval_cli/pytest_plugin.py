@@ -3,9 +3,9 @@
     def test_no_worse(ganeval):
         assert ganeval.score("digits:train", "samples/", extractor="digits") in ganeval.tolerance
 
-A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` would
-find at pytest's root; the baseline of a test lies beside its file, in ganeval-baselines/, and `pytest --ganeval-update`
-writes it. A test that has a baseline and holds nothing to it fails.
+A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` finds in
+pytest's root folder; the baseline of a test is next to its file, in ganeval-baselines/, and `pytest --ganeval-update`
+writes it. A test fails if it has a baseline and compares nothing with it.
 """
 
 import os
@@ -37,11 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """UsageError for an update in CI, where the baselines would not be committed and every test would pass."""
+    """UsageError for an update in CI, because baselines would not be committed there and every test would pass."""
     if config.getoption(UPDATE) and os.environ.get(CI, "").lower() not in ("", "0", "false"):
         raise pytest.UsageError(
             f"{UPDATE} writes baselines instead of comparing with them, and the environment variable {CI} is set; "
-            f"update them on a machine from which they are committed, or unset {CI} in a job that is meant to."
+            f"update them on a machine from which they are committed, or unset {CI} in a job that is meant to update."
         )
 
 
@@ -54,7 +54,7 @@ def _ganeval(request: pytest.FixtureRequest) -> "Bench":
 
 
 class Bench:
-    """What a test sees as `ganeval`."""
+    """The fixture `ganeval` of a test."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
@@ -71,7 +71,7 @@ class Bench:
     ) -> "Evaluation":
         """Measure `fake` against `real`; arguments as of `ganeval.evaluate`.
 
-        metrics: None for those that have a tolerance, or fid where none has.
+        metrics: None for those that have a tolerance, or fid if none has.
         """
         from ganeval import evaluate
 
@@ -108,20 +108,20 @@ class Bench:
         return self._request.path.parent / FOLDER / self._request.path.stem / file
 
     def passed_over(self) -> str | None:
-        """Why the test should not pass: it has a baseline, and compared nothing with it."""
+        """Why the test should fail: it has a baseline, but compared nothing with it."""
         used = [limits for limits in self._limits_made if limits.used]
         if used or not self._baseline(1).exists():
             return None
         return (
-            f"the test has a baseline, {_short(self._baseline(1), self._request)}, and held no result to it "
-            "(assert result in ganeval.tolerance); remove the file if that is meant"
+            f"the test has a baseline, {_short(self._baseline(1), self._request)}, but compared no result with it "
+            "(assert result in ganeval.tolerance); remove the file if this is intended"
         )
 
     def remarks(self) -> list[str]:
         """Remarks on a test that passed: results outside their limits, and results compared with nothing."""
         if not any(limits.used for limits in self._limits_made):
-            return ["no result was held to a tolerance"]
-        return [f"{one.failed}, and the test passed all the same" for one in self._limits_made if one.failed]
+            return ["no result was compared with a tolerance"]
+        return [f"{one.failed}, but the test passed" for one in self._limits_made if one.failed]
 
 
 class Limits:
@@ -169,7 +169,7 @@ class Limits:
 
         old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
         if lost := [metric for metric in old if metric not in result.metrics]:
-            self.lines = [f"{self._short()} holds {', '.join(lost)}, and the result does not; remove the file first"]
+            self.lines = [f"{self._short()} holds {', '.join(lost)}, but the result does not; remove the file first"]
             return False
         found = check(result, result, self._thresholds)
         if found.exit_code() != 0:
@@ -181,7 +181,7 @@ class Limits:
         return True
 
     def _show(self, found: "Check", baseline: str | None) -> None:
-        """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
+        """The reasons go into the assertion, which pytest shortens if it is long, and the whole table below it."""
         from ganeval.gate import to_text
 
         self.lines = [f"{one.metric} {one.outcome}: {one.reason}" for one in found.metrics if one.outcome != "pass"]
@@ -189,7 +189,7 @@ class Limits:
         self._request.node.add_report_section("call", PROPERTY, shown)
 
     def _tell(self, text: str) -> None:
-        # Reports carry these from a worker process to the one that prints.
+        # Reports carry these from a worker process to the process that prints.
         self._request.node.user_properties.append((PROPERTY, f"{self._request.node.nodeid}: {text}"))
 
     def _short(self) -> str:

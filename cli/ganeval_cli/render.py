@@ -1,4 +1,4 @@
-"""An Evaluation as text: the table, how it was measured, and what to know before using it."""
+"""An Evaluation as text: the table, how it was measured, and its caveats."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from ganeval.wording import NONE
 from ganeval_cli.options import OutputOptions
 
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
-# What sources say of themselves, and how it is introduced.
+# Entries in the description of a source, and their labels.
 SAID = {
     "prepared": "prepared as:",
     "range": "declared range",
@@ -19,7 +19,7 @@ SAID = {
 
 
 def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
-    """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
+    """The table of an evaluation, a line about how it was measured and, if verbose, all details."""
     rows = [
         (name, *metric_cells(result, comparable=evaluation.comparable)) for name, result in evaluation.metrics.items()
     ]
@@ -39,17 +39,17 @@ def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: OutputOpt
 
 
 def prose(lines: Iterable[str], view: OutputOptions) -> str:
-    """Lines above or below a table; in a document, a paragraph each."""
+    """Lines above or below a table; in a document, one paragraph per line."""
     return "\n\n".join(map(markdown_text, lines)) if view.format == "markdown" else "\n".join(lines)
 
 
 def evaluations_csv(
     evaluations: Mapping[str, Evaluation], *, by: str | None = None, details: Sequence[str] = ()
 ) -> str:
-    """A line a metric, numbers in full precision.
+    """One line per metric, with numbers in full precision.
 
-    by: what the names of the evaluations are, "extractor" or "protocol", the head of a first column with them.
-    details: those that have a column each, empty where a metric has none of this name.
+    by: the kind of the evaluations' names, "extractor" or "protocol", and the head of a first column with them.
+    details: those with a column each, empty if a metric lacks it.
     """
     head = (by or "", "metric", *COLUMNS, *details)
     rows = [
@@ -109,19 +109,19 @@ def extractors_text(evaluations: Mapping[str, Evaluation], *, view: OutputOption
 
 
 def footnote(evaluations: Iterable[Evaluation]) -> tuple[str, ...]:
-    """The line that says what the mark means, where a value has it."""
+    """The line that explains the mark, if a value has it."""
     return () if all(evaluation.comparable for evaluation in evaluations) else (FOOTNOTE,)
 
 
 def _difference(value: float, reference: MetricResult | None) -> str:
-    """As a share of the reference's size; "-" where there is none."""
+    """As a share of the reference's size; "-" if there is none."""
     if reference is None or reference.value == 0:
         return NONE
     return f"{(value - reference.value) / abs(reference.value):+.2%}"
 
 
 def how_measured(provenance: Mapping[str, Any]) -> str:
-    """In a line."""
+    """How an evaluation was measured, in one line."""
     if provenance["extractor"] == PAIRS["extractor"]:
         sets = str(provenance["preprocessing"]).removeprefix(f"{PAIRS['extractor']}: ")
         return f"measured on {sets}, {provenance['precision']} on {provenance['device']}"
@@ -196,7 +196,7 @@ def _source(side: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _files(source: Mapping[str, Any]) -> Iterator[str]:
-    """Which files of a set were taken, and where its classes were read."""
+    """Which files of a set were taken, and where its classes were read from."""
     chosen = source.get("selection")
     if chosen:
         sides = (f"{side} {' '.join(chosen[side])}" for side in ("include", "exclude") if side in chosen)

@@ -1,4 +1,4 @@
-"""`ganeval report`: saved results as one page that opens anywhere."""
+"""`ganeval report`: saved results as one self-contained HTML page."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`--report-data`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
+"""`--report-data`, `--report` and `--floor`: pictures, curves and a page in addition to the numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What to write besides the result. page: an HTML file; floor: a saved noise floor that it shows."""
+    """What to write in addition to the result. page: an HTML file; floor: a saved noise floor to show in it."""
 
     report_data: bool
     page: Place | None
@@ -30,16 +30,16 @@ class ReportOptions:
 
     @property
     def wanted(self) -> bool:
-        """Whether anything was asked for."""
+        """Whether anything was requested."""
         return self.report_data or self.page is not None
 
     @property
     def extractor_outputs(self) -> "tuple[Output, ...]":
-        """What has to be extracted of every image, besides what the metrics need."""
+        """Outputs to extract from every image, in addition to those that the metrics need."""
         return ("features", "logits") if self.wanted else ()
 
     def check(self, output: Place | None, *, every_protocol: bool = False) -> None:
-        """UsageError and ResultError for what cannot be written, before anything is measured."""
+        """UsageError and ResultError for files that cannot be written, before anything is measured."""
         if self.floor is not None and self.page is None:
             raise UsageError("--floor is shown on a page; name the page with --report.")
         if not self.wanted:
@@ -49,7 +49,7 @@ class ReportOptions:
         if self.report_data and output is None:
             raise UsageError("--report-data is written next to the result; name the result's file with --output.")
         if self.report_data and isinstance(output, RemotePath):
-            raise UsageError(f"--report-data is written next to a local result, and --output is {output}.")
+            raise UsageError(f"--report-data is written next to a local result, but --output is {output}.")
         if self.page is not None:
             from ganeval.report import check_installed
 
@@ -65,7 +65,7 @@ class ReportOptions:
         name: str | None = None,
         checks: "Mapping[str, Check] | None" = None,
     ) -> None:
-        """Write the report data next to the result, and the page, as far as they were asked for.
+        """Write the report data next to the result, and the page, if requested.
 
         name: of a single evaluation. checks: the gate's, by the evaluations' names.
         """

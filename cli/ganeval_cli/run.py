@@ -1,4 +1,4 @@
-"""What commands that evaluate images do in turn: check, evaluate, save and print."""
+"""The steps of commands that evaluate images: check, evaluate, save and print."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Supplement:
-    """What a command adds to its table: members of the JSON document, text, and details that are columns of CSV."""
+    """Additions of a command to its table: members of the JSON document, text, and details with a column in CSV."""
 
     document: Mapping[str, object]
     text: str
@@ -39,9 +39,9 @@ def evaluate_sets(
     output: OutputOptions,
     also: "Collection[Output]" = (),
 ) -> "Mapping[str, Evaluation]":
-    """FAKE against REAL (None where no metric uses reals), by protocol, or by extractor where there are several.
+    """Evaluate FAKE against REAL (None if no metric uses reals), by protocol, or by extractor if there are several.
 
-    What can be refused without images is refused first. also: extractor outputs to keep besides those of the metrics.
+    Errors that need no images are raised first. also: extractor outputs to keep in addition to those of the metrics.
     """
     check_specs(real, fake)
     output.check()
@@ -57,27 +57,27 @@ def evaluate_sets(
 
 
 def check_one_protocol(evaluation: EvaluationOptions, what: str) -> None:
-    """UsageError for `--protocol all`. what: what takes place, as in "A comparison is made"."""
+    """UsageError for `--protocol all`. what: the beginning of the message, as in "A comparison is made"."""
     if evaluation.every_protocol:
         raise UsageError(f"{what} under one protocol; choose one with --protocol.")
 
 
 def check_one_setup(evaluation: EvaluationOptions, what: str) -> None:
-    """UsageError for `--protocol all` and for several extractors. what: as of `check_one_protocol`."""
+    """UsageError for `--protocol all` and for several extractors. what: as in `check_one_protocol`."""
     check_one_protocol(evaluation, what)
     if evaluation.extractors:
         raise UsageError(f"{what} with one extractor; choose one with --extractor.")
 
 
 def check_specs(*specs: str | None) -> None:
-    """UsageError or SourceError for specs that name nothing, before anything is computed."""
+    """UsageError or SourceError for specs of missing sources, before anything is computed."""
     for spec in specs:
         if spec is not None:
             check_spec(spec)
 
 
 def keywords(evaluation: EvaluationOptions, output: OutputOptions) -> dict[str, Any]:
-    """The keywords that every function that evaluates takes from the command line."""
+    """The keywords from the command line that every evaluation function takes."""
     from ganeval_cli.progress import bars
 
     return {"progress": bars(quiet=output.quiet), **asdict(evaluation.settings)}
@@ -120,7 +120,7 @@ def _show(
     supplement: Supplement | None,
     output: OutputOptions,
 ) -> None:
-    """Save and print a document with what a command adds to it."""
+    """Save and print a document with the additions of a command."""
     if supplement is None:
         save_and_print(document, partial(csv, details=()), text, output)
         return
@@ -132,7 +132,7 @@ def _show(
 def save_and_print(
     document: Mapping[str, object], csv: Callable[[], str], text: Callable[[], str], output: OutputOptions
 ) -> None:
-    """Save a document, and print it, its CSV or its text, as the format asks; also if it cannot be saved."""
+    """Save a document, and print it, its CSV or its text, depending on the format; print it even if saving fails."""
     try:
         save_document(document, output)
     finally:

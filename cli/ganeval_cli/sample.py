@@ -1,4 +1,4 @@
-"""`ganeval sample`, `interpolate` and `arithmetic`: images of a trained run, and walks through its latents."""
+"""`ganeval sample`, `interpolate` and `arithmetic`: images of a trained run, and paths through its latents."""
 
 import csv
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from reference_models import Sampler
 
 _POSITIVE = click.IntRange(min=1)
-# Pixels across that hold the captions of an arithmetic.
+# Width in pixels that holds the captions of latent arithmetic.
 CAPTION_WIDTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What to draw from, and how, as asked for on the command line. run: as `ckpt:` takes it."""
+    """The model to draw from, and how, from the command line. run: as `ckpt:` takes it."""
 
     run: str
     output: Path
@@ -36,7 +36,7 @@ class Drawing:
     scale: int | None
 
     def open(self) -> "Sampler":
-        """The generator; UsageError and CheckpointError where there is none."""
+        """The generator; UsageError and CheckpointError if it cannot be opened."""
         from reference_models import open_sampler
 
         return open_sampler(self.run, weights=self.weights, truncation=self.truncation, device=self.device)
@@ -44,7 +44,7 @@ class Drawing:
     def write(
         self, images: "Tensor", *, columns: int, captions: tuple[str, ...] | None = None, what: str = "images"
     ) -> None:
-        """A grid, and a line that says so."""
+        """Write a grid, and print a line about it."""
         from ganeval.grids import write_grid
 
         scale = self.scale or (2 if captions is None else max(2, CAPTION_WIDTH // images.shape[3]))
@@ -140,7 +140,7 @@ def sample(
         return
     check_grid_options(drawing.output, columns, drawing.scale)
     if alpha is not None:
-        raise UsageError("--alpha is a temperature of sequences, which are written to a .txt; leave it out.")
+        raise UsageError("--alpha applies to sequences, which are written to a .txt; leave it out.")
     wanted = None if labels is None else _words(labels)
     sampler = drawing.open()
     from ganeval_cli.progress import bars
@@ -202,14 +202,14 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 def check_grid_options(output: Path, columns: int | None, scale: int | None) -> None:
     """UsageError for options of a grid if the output is not a grid."""
     if output.suffix.lower() != ".png" and (columns is not None or scale is not None):
-        raise UsageError(f"--columns and --scale apply to a grid (.png), and {output} is not one; leave them out.")
+        raise UsageError(f"--columns and --scale apply to a grid (.png), but {output} is not one; leave them out.")
 
 
 def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, images_only: tuple[object, ...]) -> None:
     """Sequences in a text file; UsageError for options of images."""
     if any(option is not None for option in images_only):
         raise UsageError(
-            "--labels, --columns, --scale and --truncation apply to images, and a .txt holds sequences; leave them out."
+            "--labels, --columns, --scale and --truncation apply to images, but a .txt holds sequences; leave them out."
         )
     from reference_models import sample_sequences
 
@@ -226,7 +226,7 @@ def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, imag
 
 
 def _words(text: str) -> list[str]:
-    """Names of classes, separated by commas; one that holds a comma stands in quotes."""
+    """Names of classes, separated by commas; a name with a comma is in quotes."""
     try:
         words = [word.strip() for word in next(csv.reader([text], skipinitialspace=True), [])]
     except csv.Error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
-    """A scored run in words, the numbers first."""
+    """A scored run as text, the numbers first."""
     root, scores, evaluation = found.run, found.scores, found.scores.evaluation
     apart = classifier_metrics(evaluation)
     beside = {name: one for name, one in scores.references.items() if not set(one) or not set(one) <= apart.keys()}
@@ -38,14 +38,14 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
 
 
 def classifier_metrics(evaluation: "Evaluation") -> "Mapping[str, MetricResult]":
-    """The metrics of the classifier that a semi-supervised model has learned; none of other models."""
+    """The metrics of a semi-supervised model's classifier; empty for other models."""
     from reference_models import CLASSIFIER_METRICS
 
     return {name: one for name, one in evaluation.metrics.items() if name in CLASSIFIER_METRICS}
 
 
 def _table(metrics: "Mapping[str, MetricResult]", beside: "Mapping[str, Evaluation]", *, counted: str) -> str:
-    """A row for each metric; counted: what its last column counts, "fakes" or "held out"."""
+    """One row per metric; counted: what the last column counts, "fakes" or "held out"."""
     rows = [
         (
             name,
@@ -60,7 +60,7 @@ def _table(metrics: "Mapping[str, MetricResult]", beside: "Mapping[str, Evaluati
 
 
 def _classifier_text(scores: "Scores", metrics: "Mapping[str, MetricResult]") -> Iterator[str]:
-    """The metrics of a classifier next to those of its rivals, which have no others."""
+    """The metrics of a classifier next to those of its baselines."""
     if not metrics:
         return
     rivals = {name: one for name, one in scores.rivals.items() if set(one) <= metrics.keys()}
@@ -76,21 +76,21 @@ def _classifier_text(scores: "Scores", metrics: "Mapping[str, MetricResult]") ->
 
 
 def _further(found: "ScoredRun") -> str:
-    """What can be done with the run, in words."""
+    """What can be done with the run, as text."""
     from reference_models import SequenceModel, Translator
 
     match found.training.best_model:
         case SequenceModel():
             return f"`ganeval sample {found.run} -o FILE.txt` writes sequences"
         case Translator(exemplars=True):
-            return "single images have no exemplar, so it is not applied to others"
+            return "single images have no exemplar, so it cannot be applied to other images"
         case Translator():
             return f"`ganeval translate {found.run} INPUT -o OUTPUT` applies it to images"
     return f"ckpt:{found.run} is a source in every command"
 
 
 def classes_text(evaluation: "Evaluation", references: Mapping[str, "Evaluation"]) -> Iterator[str]:
-    """A table of classes, where there are metrics of each: a value, and what each reference has for this class."""
+    """A table of classes, if metrics have values by class: the value, and that of each reference."""
     names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
     if not names:
         return
@@ -100,7 +100,7 @@ def classes_text(evaluation: "Evaluation", references: Mapping[str, "Evaluation"
 
 
 def published_text(run: "ScoredRun") -> Iterator[str]:
-    """Lines of published numbers, each with the run's own; nothing where none was published."""
+    """Lines of published numbers, each with the run's own; empty if none was published."""
     if run.published:
         yield "\n".join(_comparison(one.target, one.found, one.reached, one.why) for one in run.published)
 

@@ -1,4 +1,4 @@
-"""Runs of one model from several seeds on the screen: how every metric spreads."""
+"""Runs of one model from several seeds, as text: the spread of every metric."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`ganeval selfcheck`: an installation checked against known numbers."""
+"""`ganeval selfcheck`: check an installation against known numbers."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from ganeval_cli.options import FORMAT, QUIET, command
     "--published",
     is_flag=True,
     help="Also check published numbers: of CIFAR-10 (265 MB to download, and 45 minutes on a CPU), and of other "
-    "encoders where their images are in GANEVAL_DATA/published.",
+    "encoders whose images are in GANEVAL_DATA/published.",
 )
 @click.pass_context
 def selfcheck(

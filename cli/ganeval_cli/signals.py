@@ -1,10 +1,10 @@
-"""Signals that ask the command to end (Ctrl-C, `kill`, a closed terminal) raise an exception, which cleans up.
+"""Signals that stop the command (Ctrl-C, `kill`, a closed terminal) raise an exception, so that it cleans up.
 
     SIGINT   exit code 130
     SIGTERM  exit code 143
     SIGHUP   exit code 129
 
-Ignored signals stay ignored, as SIGHUP is under `nohup`. This module imports little: it comes before all others.
+Ignored signals stay ignored, such as SIGHUP under `nohup`. This module imports little, because it is imported first.
 """
 
 import os
@@ -21,18 +21,18 @@ _request = EndRequest()
 
 
 def requested() -> int | None:
-    """The number of the signal that has asked for the end; None where none has."""
+    """The number of the signal that requested the end; None if there was none."""
     return _request.number or None
 
 
 def described(number: int) -> str:
-    """How the end is told."""
+    """The message about a signal."""
     return "interrupted" if number == signal.SIGINT else f"interrupted by {signal.Signals(number).name}"
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside, a signal that asks for the end raises Interrupted. Afterwards it ends the process without a traceback."""
+    """Within this context, a signal to stop raises Interrupted. Afterwards it ends the process without a traceback."""
     _request.number = 0
     usual = (signal.SIG_DFL, signal.default_int_handler)
     handled = [number for number in SIGNALS if signal.getsignal(number) in usual]
@@ -41,7 +41,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        # What is left is the interpreter's own end.
+        # Only the interpreter's shutdown remains.
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
 

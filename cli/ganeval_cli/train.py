@@ -1,4 +1,4 @@
-"""`ganeval train`: a reference GAN into a folder, from the beginning or from where it stopped."""
+"""`ganeval train`: train a reference GAN into a new folder, or resume a run."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from ganeval_cli.train_options import Wanted, beside, planning, with_options
 if TYPE_CHECKING:
     from reference_models import Intervals, Recipe, Training, TrainingPlan, TrainingProgress
 
-# Shown beside the bar, where a line of the log has them.
+# Shown next to the progress bar, if a line of the log has them.
 _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
     click.option(
@@ -52,7 +52,7 @@ _SCORING = (
 
 
 def scoring(command: CommandFunction) -> CommandFunction:
-    """What is scored while training, and against what."""
+    """The scores during training, and their reference."""
     return with_options(command, _SCORING)
 
 
@@ -79,8 +79,8 @@ def train(
 ) -> None:
     """Train a reference GAN.
 
-    The folder RUN receives the settings, the log, pictures of samples and checkpoints. After Ctrl-C, or anything else
-    that stops it, `--resume RUN` goes on, on a CPU bit for bit as if nothing had happened.
+    The folder RUN receives the settings, the log, pictures of samples and checkpoints. After Ctrl-C or any other
+    interruption, `--resume RUN` continues it; on a CPU the result is the same bit for bit.
     """
     find_extractor(extractor)
     from reference_models import check_data
@@ -121,7 +121,7 @@ def _plan(wanted: Wanted, output: Path | None) -> "TrainingPlan":
     from reference_models import check_new_run
 
     if output is None:
-        raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
+        raise UsageError("Give a folder for the run with -o RUN, or a run to continue with --resume RUN.")
     plan = wanted.plan()
     check_new_run(output)
     return plan
@@ -135,7 +135,7 @@ def intervals_of(said: Mapping[str, Any]) -> "Intervals":
 
 
 def observers(*, quiet: bool) -> dict[str, Any]:
-    """The keywords of a training that show it on the screen: notices, alarms, a bar of steps."""
+    """The keywords of a training that show it on the screen: notices, alarms, a progress bar."""
 
     def ignore(shown: object) -> None:
         """Nothing is shown."""
@@ -149,7 +149,7 @@ def observers(*, quiet: bool) -> dict[str, Any]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Inside, an error or Ctrl-C also shows its notes: how to go on."""
+    """Within this context, an error or Ctrl-C also shows its notes: how to continue."""
     try:
         yield
     except (GanevalError, KeyboardInterrupt) as error:
@@ -161,7 +161,7 @@ def explained() -> Iterator[None]:
 
 
 def run_summary(root: Path, training: "Training", verdict: str) -> str:
-    """Where the run is, how many steps it has made, at which rates, and the verdict of the diagnostics."""
+    """The run's folder, its number of steps, its learning rates, and the verdict of the diagnostics."""
     recipe = training.plan.recipe
     return (
         f"{root}: {recipe.variant} after {training.step} steps, {training.seen} {training.examples.what}\n"
@@ -187,7 +187,7 @@ def _warn(finding: object) -> None:
 
 
 def _bar(*, quiet: bool) -> "TrainingProgress":
-    """A bar of steps, on a terminal, with the numbers of the last line of the log."""
+    """A progress bar, on a terminal, with the numbers of the last line of the log."""
 
     @contextmanager
     def bar(done: int, total: int) -> "Iterator[Callable[[Mapping[str, float]], object]]":

@@ -131,10 +131,10 @@ def train_and_score(
 
 
 def _check_seeds(seeds: int | None, wanted: Wanted, resume: Path | None) -> None:
-    """UsageError for options that do not fit runs of several seeds, and for such runs without their number."""
+    """UsageError for options that do not fit runs of several seeds, and for such runs without --seeds."""
     if seeds is None:
         if resume is not None and (resume / "seed-0").is_dir() and not (resume / "config.json").exists():
-            raise UsageError(f"{resume} holds runs of several seeds; say how many there are to be with --seeds N.")
+            raise UsageError(f"{resume} holds runs of several seeds; give their number with --seeds N.")
         return
     if "seed" in wanted.given:
         raise UsageError(f"--seeds {seeds} trains from the seeds 0 to {seeds - 1}; leave --seed out.")
@@ -154,7 +154,7 @@ def _of_seeds(
     intervals: Mapping[str, Any],
     scoring: dict[str, Any],
 ) -> "Iterator[ScoredRun]":
-    """The scored runs of several seeds, each when it is done."""
+    """The scored runs of several seeds, each as soon as it is done."""
     from reference_models import score_seeds, train_and_score_seeds
 
     often = intervals_of(intervals)
@@ -168,7 +168,7 @@ def _of_seeds(
 
 
 def _show_seeds(runs: "Iterator[ScoredRun]", printing: OutputOptions, report: Path | None) -> None:
-    """Print how scores spread over runs, which are trained and scored here; report: also a page of them."""
+    """Train and score runs, and print the spread of scores; report: also write a page."""
     from ganeval.report import write_page
     from reference_models import summarize_seeds
 

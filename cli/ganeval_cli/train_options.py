@@ -1,6 +1,6 @@
-"""The options of a training: what is trained, and what is done meanwhile. None is checked with torch.
+"""The options of a training: what to train, and what to do during training. They are checked without torch.
 
-What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
+Options that were not given are None, so that a resumed run can tell required settings from others.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 _POSITIVE = click.IntRange(min=1)
 _OFTEN = click.IntRange(min=0)
-# Options that stand in a recipe; the others are the plan's own.
+# Options that are part of a recipe; the others belong to the plan.
 _OF_RECIPE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be trained, as far as it was said. given: settings by name."""
+    """What to train, as far as given. given: settings by name."""
 
     variant: str | None
     epochs: float | None
     given: Mapping[str, object]
 
     def to_resume(self, output: Path | None) -> tuple[int | None, Mapping[str, object]]:
-        """The steps to go to, and the settings that a resumed run must have; UsageError for options of new runs."""
+        """The target number of steps, and the settings that a resumed run must have; UsageError for other options."""
         if output is not None or self.epochs is not None:
-            raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
+            raise UsageError("--resume continues in the run's own folder, to --steps; leave --output and --epochs out.")
         from reference_models import check_data
 
         if "data" in self.given:
@@ -45,15 +45,15 @@ class Wanted:
         return cast("int | None", self.given.get("steps")), asked
 
     def to_start(self) -> tuple[str, dict[str, Any]]:
-        """The variant and the other keywords of a plan; UsageError where no variant was named."""
+        """The variant and the other keywords of a plan; UsageError if no variant was named."""
         if self.variant is None:
-            raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
+            raise UsageError("Give a model to train with --variant; `ganeval variants` lists them.")
         own: dict[str, Any] = {"device": "auto"}
         own |= {name: value for name, value in self.given.items() if not _in_recipe(name)}
         return self.variant, {**own, "chosen": {name: value for name, value in self.given.items() if _in_recipe(name)}}
 
     def plan(self) -> "TrainingPlan":
-        """The plan of a new run, checked without torch; SourceError for images that are not there."""
+        """The plan of a new run, checked without torch; SourceError for missing images."""
         from reference_models import check_data, make_plan
 
         variant, given = self.to_start()
@@ -67,7 +67,7 @@ def _in_recipe(name: str) -> bool:
 
 
 def _is_general(name: str) -> bool:
-    """Whether --set means by this a setting that every variant has: the learning rate, or the latent's size."""
+    """Whether this name in --set is a setting of every variant: the learning rate, or the latent's size."""
     return name in ("lr", "latent") or name.startswith("lr.")
 
 
@@ -132,9 +132,7 @@ _BESIDE = (
         show_default=True,
         help="Save the last checkpoint every N steps.",
     ),
-    click.option(
-        "--keep-every", type=_OFTEN, metavar="N", default=0, help="Keep a checkpoint of its own every N steps."
-    ),
+    click.option("--keep-every", type=_OFTEN, metavar="N", default=0, help="Keep a separate checkpoint every N steps."),
     click.option(
         "--score-every", type=_OFTEN, metavar="N", default=0, help="A score every N steps; the best checkpoint is kept."
     ),
@@ -162,7 +160,7 @@ def planning(command: CommandFunction) -> CommandFunction:
 
 
 def beside(command: CommandFunction) -> CommandFunction:
-    """What is done while training; the command gets it as `intervals`, the keywords of `Intervals`."""
+    """What to do during training; the command gets it as `intervals`, the keywords of `Intervals`."""
 
     @wraps(command)
     def parsed(*, stop_on: str, **rest: Any) -> None:
@@ -175,14 +173,14 @@ def beside(command: CommandFunction) -> CommandFunction:
 def with_options(
     command: CommandFunction, options: tuple[Callable[[CommandFunction], CommandFunction], ...]
 ) -> CommandFunction:
-    """A command with these options, in the order in which its help shall list them."""
+    """A command with these options, in the order of its help."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
 def parsed_settings(settings: tuple[str, ...]) -> dict[str, object]:
-    """Settings as typed, "loss=minimax" or "lr=1e-4": the value as JSON has it, or as text."""
+    """Settings as typed, "loss=minimax" or "lr=1e-4": the value is JSON, or else text."""
     found: dict[str, object] = {}
     for text in settings:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""`ganeval variants`: the reference GANs, their papers and targets; of one of them, recipes, targets and layers."""
+"""`ganeval variants`: the reference GANs, their papers and targets; for one of them, recipes, targets and layers."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -55,7 +55,7 @@ def _listed(row: Variant) -> Iterator[str]:
 
 
 def _targets(row: Variant) -> str:
-    """The published numbers of a variant's first recipe that has some, and whose recipe it is if not the paper's."""
+    """The published numbers of a variant's first recipe with any, and the recipe's source if not the paper."""
     for preset, recipe in row.recipes.items():
         if recipe.targets:
             told = ", ".join(f"{one.metric} {one.value:g} ({_name(one.data)})" for one in recipe.targets)
@@ -77,7 +77,7 @@ def _fields(row: Variant) -> dict[str, object]:
 
 
 def _built(recipe: Recipe) -> dict[str, object]:
-    """What is known once the model is built."""
+    """The details that need the built model: parameters and layers."""
     from reference_models import summarize_recipe
 
     summary = summarize_recipe(recipe)
@@ -106,12 +106,12 @@ def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
 
 
 def _followed(recipe: Recipe) -> str:
-    """Whose settings a recipe has, and where it differs."""
+    """The source of a recipe's settings, and its differences."""
     return f"follows {recipe.follows}" + (f"; but {recipe.differs}" if recipe.differs else "")
 
 
 def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """A recipe's values, but for what was said of it before."""
+    """A recipe's values, except those shown before."""
     for name, value in recipe_to_dict(recipe).items():
         if name in ("variant", "preset", "follows", "differs", "targets") or value is None:
             continue
@@ -124,7 +124,7 @@ def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _worded(value: object) -> str:
-    """A setting in a line: Adam(lr=0.0002, betas=(0.5, 0.999))."""
+    """A setting in one line: Adam(lr=0.0002, betas=(0.5, 0.999))."""
     if isinstance(value, dict):
         inside = ", ".join(f"{name}={_worded(entry)}" for name, entry in value.items() if name != "kind")
         return f"{value.get('kind', '')}({inside})"
@@ -132,7 +132,7 @@ def _worded(value: object) -> str:
 
 
 def _target(target: Target) -> str:
-    """A published score, of what, and where from."""
+    """A published score, its data and its source."""
     counts = [f"{n} {side}" for n, side in ((target.real, "real"), (target.fake, "fake")) if n is not None]
     of = ", ".join([part for part in (target.data, target.protocol) if part] + counts)
     standing = f"{target.standing}, from memory" if target.recalled else target.standing

@@ -186,7 +186,7 @@ def _refuse_weights(request: Request, word: str) -> None:
 
 
 def _entry(word: str, found: object) -> Entry:
-    """The row of what was registered; UsageError for what opens nothing."""
+    """The table row for a registered object; UsageError if it is neither an opener nor a row."""
     if isinstance(found, Entry):
         return replace(found, open=_guarded(word, found.open))
     if not callable(found):
@@ -200,7 +200,7 @@ def _entry(word: str, found: object) -> Entry:
 
 
 def _guarded(word: str, opener: Callable[[Request], object]) -> Callable[[Request], object]:
-    """The opener with whatever it raises as an ExtractorError."""
+    """The opener, with every exception raised as an ExtractorError."""
 
     @wraps(opener)
     def opened(request: Request) -> object:
@@ -210,7 +210,7 @@ def _guarded(word: str, opener: Callable[[Request], object]) -> Callable[[Reques
     return opened
 
 
-# What the argument of a row is called that says nothing of it: it may be given or left out.
+# The name of an argument that its row does not describe; it is optional.
 OPTIONAL = "ARGUMENT"
 EXTRACTORS: Registry[Entry] = Registry(
     "extractor",

@@ -10,7 +10,7 @@ from ganeval.autocast import Precision
 from ganeval.outputs import Output
 
 if TYPE_CHECKING:
-    # Only for annotations: the table of extractors is listed, and a misspelt one refused, without importing torch.
+    # Only for annotations: extractors are listed, and misspelt names refused, without importing torch.
     from torch import Tensor
 
 # Which extractors of this package provide each output.
@@ -32,12 +32,12 @@ class Weights:
         name: The file or the published set.
         sha256: Digest of the bytes of the file, or of the parameters if there is no file; "" for an extractor without
             weights (pixels).
-        published: Whether they are the published ones, without which numbers are not comparable with published ones.
-        complete: Whether name, sha256 and preprocessing decide the numbers. If not (a plain function), features are not
-            cached.
-        caveat: Why numbers computed with them are not comparable with published ones even so, a sentence; None if they
-            are.
-        licence: The licence of the weights, as far as their publisher's package states it; "" where it is not known.
+        published: Whether they are the published weights; with others, numbers are not comparable with published ones.
+        complete: Whether name, sha256 and preprocessing determine the numbers. If not (a plain function), features are
+            not cached.
+        caveat: A sentence that says why numbers computed with them are still not comparable with published ones; None
+            if they are.
+        licence: The licence of the weights, as stated by their publisher's package; "" if not known.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Extractor(Protocol):
     depend on this number. Without it, batches are computed one after the other, in the calling thread.
 
     One whose features are comparable only between images of one size may have a method ``check_size(width, height)``,
-    which raises ExtractorError for a size that does not fit those before. It is asked about every size of all the sets
-    that an evaluation has, also those that came from the cache, from files of features or from other processes.
+    which raises ExtractorError for a size that does not fit those before. It is called for every image size in all sets
+    of an evaluation, also for sets from the cache, from files of features or from other processes.
 
     Attributes:
-        name: As in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
+        name: The name in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
         dimensions: The width of "features"; None if it depends on the images.
         outputs: The outputs that ``forward`` can compute.
         preprocessing: The resize and normalisation, in words that change when these change.
@@ -130,5 +130,5 @@ Identity = tuple[str, ...]
 
 
 def identity(extractor: Extractor) -> Identity:
-    """Equal for extractors that compute the same numbers from the same images."""
+    """A key that is equal for extractors that compute the same numbers from the same images."""
     return extractor.name, extractor.weights.sha256, extractor.preprocessing, extractor.precision

@@ -1,4 +1,4 @@
-"""The digest of a module: equal only for modules that make the same numbers."""
+"""The digest of a module: equal only for modules that compute the same numbers."""
 
 import hashlib
 import inspect
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 def digest_of(module: nn.Module) -> str | None:
     """SHA-256 of a module's parameters, buffers and attributes, and of the files that its classes are written in.
 
-    None where that does not say what it computes: it holds what has no lasting form (a lambda, an open file,
-    TorchScript), or its class is in no file (a notebook). Other files that these import are not looked at.
+    None if these do not determine what it computes: it holds an object that cannot be pickled (a lambda, an open file,
+    TorchScript), or its class is not in a file (a notebook). Files that these files import are not included.
     """
     digest = hashlib.sha256()
     try:
@@ -24,7 +24,7 @@ def digest_of(module: nn.Module) -> str | None:
             digest.update(Path(file).read_bytes())
         stream = BytesIO()
         _Pickler(stream, protocol=4).dump(module)
-    # RuntimeErrors are torch's, of what it cannot pickle or copy.
+    # torch raises RuntimeError for objects that it cannot pickle or copy.
     except (OSError, TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError):
         return None
     digest.update(stream.getvalue())
@@ -32,10 +32,10 @@ def digest_of(module: nn.Module) -> str | None:
 
 
 class _Pickler(pickle.Pickler):
-    """Tensors by their values, wherever they lie in memory."""
+    """Pickles tensors by value, independent of their place in memory."""
 
     def persistent_id(self, obj: object) -> tuple[object, ...] | None:
-        """What stands for a tensor; None for everything else, which is pickled."""
+        """What represents a tensor in the pickle; None for other objects, which are pickled as usual."""
         if not isinstance(obj, Tensor):
             return None
         values = obj.detach().cpu().contiguous().flatten().view(torch.uint8)

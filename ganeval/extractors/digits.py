@@ -2,10 +2,10 @@
 
 Greyscale by ITU-R BT.601 luma, antialiased bicubic to 16 x 16, three convolutions, and a linear layer whose 64 outputs
 are the features; a linear classifier of them gives ten logits. The spatial features are eight channels of the last
-convolution, at all 4 x 4 positions, as ADM uses some of Inception's. `scripts/train_digits.py` trains it on the train
-split of the embedded digits, to classify and at the same time to reconstruct the image from the features, so that the
-features respond to what a classifier alone would learn to ignore (blur, noise, a missing style), and none of them is
-constant.
+convolution, at all 4 x 4 positions, as ADM uses some of Inception's channels. `scripts/train_digits.py` trains it on
+the train split of the embedded digits, to classify and at the same time to reconstruct the image from the features, so
+that the features respond to what a classifier alone would learn to ignore (blur, noise, a missing style), and none of
+them is constant.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ CLASSES = 10
 SPATIAL_CHANNELS = 8
 # BT.601, the luma of Pillow, TensorFlow and most encoders.
 LUMA = (0.299, 0.587, 0.114)
-# Pixels whose luma is computed at a time.
+# Pixels per block when luma is computed.
 BAND_PIXELS = 1 << 20
 WEIGHTS_FILE = Path(__file__).with_name("digits.safetensors")
 
@@ -93,7 +93,7 @@ class DigitsExtractor:
             features = self._network.embed(maps)
             given: dict[Output, Tensor] = {"features": features.float()}
             if "spatial" in outputs:
-                # Channels last, as Inception's.
+                # Channels last, as for Inception.
                 given["spatial"] = maps[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1).float()
             if "logits" in outputs:
                 given["logits"] = self._network.classify(features).float()

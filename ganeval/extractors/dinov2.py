@@ -1,11 +1,11 @@
 """DINOv2 (Oquab et al. 2024) as torch hub publishes it: vision transformers of patches of 14 pixels, without registers.
 
-The features are the class token after the last normalisation. Images are resized to 224 pixels, where the networks were
+The features are the class token after the last normalisation. Images are resized to 224 pixels, but the networks were
 trained on 518: the position embedding of 37 x 37 patches is interpolated to 16 x 16. This is done as by the published
 code, which states the scale as 16.1 / 37 and does not smooth before it samples; timm and transformers interpolate
-otherwise, and their features are others.
+differently, so their features differ.
 
-State_dicts have the names of the published files. The files are Apache-2.0; no digest of them was published.
+State_dicts use the names of the published files. The files are Apache-2.0; no digest of them was published.
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ from ganeval.preprocess import Preprocess
 
 INPUT_SIZE = 224
 PATCH = 14
-# Patches a side of the images that the networks were trained on, of 518 pixels.
+# Patches per side of the training images, which have 518 pixels per side.
 TRAINED_SIDE = 37
-# What the published code adds to a side before it computes the scale of an interpolation.
+# The published code adds this to a side before it computes the scale of the interpolation.
 OFFSET = 0.1
 URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_{name}/dinov2_{name}_pretrain.pth"
 LICENCE = "Apache-2.0"
-# That of dgm-eval, where no protocol says otherwise.
+# The preprocessing of dgm-eval, unless a protocol prescribes another.
 DEFAULT = Preprocess(INPUT_SIZE, "pil-bicubic", "imagenet")
 
 
@@ -64,14 +64,14 @@ class DinoV2(nn.Module):
         width = size.width
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + TRAINED_SIDE**2, width))
-        # Only training masks patches; the published files have it.
+        # Used only in training, to mask patches; kept because the published files contain it.
         self.mask_token = nn.Parameter(torch.empty(1, width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList([_Block(size) for _ in range(size.depth)])
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images, normalised, => features."""
+        """Normalised images => features."""
         patches = self.patch_embed["proj"](images)
         tokens = torch.cat((self.cls_token.expand(len(images), -1, -1), patches.flatten(2).mT), 1)
         tokens = tokens + interpolated(self.pos_embed, patches.shape[-2], patches.shape[-1])
@@ -93,7 +93,7 @@ def interpolated(positions: Tensor, height: int, width: int) -> Tensor:
 
 
 class _Block(nn.Module):
-    """Attention and a layer of its own for each token, each normalised before and scaled after."""
+    """Attention, then a feed-forward layer per token; each is normalised before and scaled after."""
 
     def __init__(self, size: NetworkSize) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ def layout(name: str) -> Mapping[str, tuple[int, ...]]:
 
 
 def open_dinov2(request: Request) -> Encoder:
-    """`dinov2:NAME` => the extractor; the protocol decides the resize where it prescribes this extractor.
+    """`dinov2:NAME` => the extractor; the protocol determines the resize if it prescribes this extractor.
 
     Raises:
         UsageError: There is no such network.
@@ -191,14 +191,14 @@ def open_dinov2(request: Request) -> Encoder:
 
 
 def _weights(name: str, chosen: Path | None) -> tuple[dict[str, Tensor], Weights]:
-    """The user's file, or the published one, which nothing but its layout identifies."""
+    """The user's file, or the published one, which can be checked only by its layout."""
     url = URL.format(name=name)
     there = checkpoint(url).is_file()
     path = fetch(url) if chosen is None else expanded(chosen, by="weights")
     try:
         state, sha256 = load_state(path)
     except WeightsError:
-        # A transfer that broke off is not noticed by its digest.
+        # There is no digest by which to notice an incomplete download.
         if chosen is None and not there:
             path.unlink()
         raise

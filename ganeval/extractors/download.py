@@ -71,7 +71,8 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: 
         The path of the file.
 
     Raises:
-        WeightsError: No mirror provides the file (with the reason for each), or the folder cannot be written.
+        WeightsError: No mirror provides the file (the message has the reason for each), or the folder cannot be
+        written.
     """
     target = folder / file.name
     try:

@@ -1,4 +1,4 @@
-"""What the encoders of other packages have in common: one vector of features per image, and how it is described."""
+"""The parts that encoders of other packages share: one feature vector per image, and its description."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -25,7 +25,7 @@ class Encoder:
 
     Args:
         network: Preprocessed images to one vector each; used in evaluation mode.
-        embed: What calls it: float32 ``[N, 3, H, W]`` to ``[N, D]``.
+        embed: The function that calls it: float32 ``[N, 3, H, W]`` to ``[N, D]``.
         preprocess: uint8 ``[N, 3, H, W]`` on the device to float32 of one shape.
         name: The spec that opens it.
         dimensions: D.
@@ -63,7 +63,7 @@ class Encoder:
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, 3, H, W] => float32 [N, 3, size, size], on the device."""
-        # Pictures that Pillow resizes one by one stay where it can reach them.
+        # Pillow resizes images on the CPU, so they stay there.
         here = images.to(self.device, non_blocking=True) if isinstance(self._preprocess, Preprocess) else images.cpu()
         return self._preprocess(here).to(self.device, non_blocking=True)
 
@@ -84,7 +84,7 @@ def prescribed(protocol: Protocol, word: str, size: int) -> Preprocess | None:
 
 
 def one_by_one(transform: Callable[[object], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A package's own transform of a Pillow picture, for batches."""
+    """A package's own transform of a Pillow image, applied to batches."""
 
     def preprocess(images: Tensor) -> Tensor:
         from PIL import Image
@@ -96,7 +96,7 @@ def one_by_one(transform: Callable[[object], Tensor]) -> Callable[[Tensor], Tens
 
 
 def needed(package: str, *, extra: str) -> ModuleType:
-    """Import an optional package; ExtractorError with the extra that brings it where it is missing."""
+    """Import an optional package; if it is missing, ExtractorError names the extra to install."""
     try:
         return import_module(package)
     except ImportError as error:
@@ -116,7 +116,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], *, where: str) ->
 
 
 def weights_in(folder: Path) -> Path:
-    """The weights file of a folder: of safetensors if there are any, and the only one; WeightsError otherwise."""
+    """The weights file of a folder: safetensors if there are any. WeightsError unless there is exactly one."""
     for pattern in ("*.safetensors", "*.pth", "*.bin"):
         found = sorted(folder.glob(pattern))
         if len(found) == 1:
@@ -128,7 +128,7 @@ def weights_in(folder: Path) -> Path:
 
 
 def read_config(folder: Path, name: str, *, package: str) -> dict[str, Any]:
-    """The description of a model in a folder; WeightsError where there is none."""
+    """The configuration of a model in a folder; WeightsError if there is none."""
     try:
         document = parse_json(read_text(folder / name))
     except (OSError, DocumentError) as error:

@@ -1,8 +1,8 @@
 """Networks that are replayed as CUDA graphs: the kernels of a batch start together, without Python between them.
 
-A graph is of one shape. Of batches of one shape, the first runs as usual, the second one in a row is captured, and from
-then on those of its shape are replayed; all others run as usual, such as the last batch of a set, which is shorter. A
-graph consists of the kernels of a usual batch, so the rows are the same.
+A graph is for one shape. The first batch of a shape runs as usual, the second in a row is captured, and later batches
+of this shape are replayed. Other batches run as usual, such as the last of a set, which is shorter. A graph runs the
+same kernels as a usual batch, so the rows are the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Extractor
 from ganeval.outputs import Output
 
-# Batches that run before a capture, on a stream of their own: libraries choose kernels and reserve memory on the first.
+# Warm-up batches before a capture, on a separate stream: libraries choose kernels and reserve memory on the first.
 WARM_UPS = 3
 
 
@@ -73,14 +73,14 @@ class GraphedExtractor:
 
 
 class Graph:
-    """What a network does with a batch, captured, to be done again with other batches of its shape."""
+    """A captured forward pass, to be replayed with other batches of its shape."""
 
     def __init__(self, extractor: Extractor, inputs: Tensor, outputs: frozenset[Output]) -> None:
         """Capture it; ExtractorError for a network that waits for the GPU, or copies from or to it."""
         self.shape = inputs.shape
         # A graph reads and writes the same memory every time.
         self._inputs, self._graph = inputs.clone(), torch.cuda.CUDAGraph()
-        # A weight that autocast casts once and keeps would be outside of the graph, and gone when that is replayed.
+        # A weight that autocast casts and caches would be outside of the graph, and freed when the graph is replayed.
         with (
             torch.cuda.device(inputs.device),
             torch.autocast("cuda", enabled=False, cache_enabled=False),
@@ -94,7 +94,7 @@ class Graph:
             now.wait_stream(side)
             captured = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             try:
-                # Other threads, such as a DataLoader's, may call CUDA meanwhile.
+                # Other threads, such as those of a DataLoader, may call CUDA meanwhile.
                 with torch.cuda.graph(self._graph, stream=captured, capture_error_mode="thread_local"):
                     self._given = extractor.forward(self._inputs, outputs)
             except torch.OutOfMemoryError:
@@ -116,6 +116,6 @@ class Graph:
 
 @contextmanager
 def _stream_kept() -> Iterator[None]:
-    """Afterwards the current stream is what it was; a capture that fails leaves its own."""
+    """Restore the current stream afterwards; a failed capture leaves its own stream set."""
     with torch.cuda.stream(torch.cuda.current_stream()):
         yield

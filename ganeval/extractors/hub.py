@@ -31,7 +31,7 @@ PUBLISHED_FORM: Mapping[str, Mapping[str, bool]] = {
 
 
 class TorchvisionExtractor:
-    """One of torchvision's classifiers, with its default weights or a state_dict of the user's.
+    """One of torchvision's classifiers, with its default weights or a state_dict of the user.
 
     Args:
         name: As in torchvision ("resnet18").
@@ -174,7 +174,7 @@ def _hash_in(name: str) -> str | None:
 
 
 def _hash_prefix(name: str) -> str:
-    """The same of a file of torchvision, all of which have them."""
+    """The same for a file of torchvision; all of its files have them."""
     prefix = _hash_in(name)
     assert prefix is not None, f"torchvision published {name} without its hash"
     return prefix
@@ -186,7 +186,7 @@ def _load(model: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
         # DenseNet's files were written before module names had to be without dots.
         modern = re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
         state[modern] = state.pop(name)
-    # Older files have no BatchNorm counters, which evaluation does not use.
+    # Older files lack BatchNorm counters, which evaluation does not use.
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.endswith(COUNTER)}
     check_layout({name: value for name, value in state.items() if not name.endswith(COUNTER)}, expected, where=where)
     model.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face Hub: from its own cache, or downloaded there, or an error within seconds.
+"""Files of the Hugging Face Hub: from its own cache, or downloaded into it; without a network, an error within seconds.
 
 A cached file is used as it is, without asking the server for a newer one. HF_HUB_OFFLINE, HF_HOME, HF_ENDPOINT and
 tokens mean what they mean to the package huggingface_hub, which does the transfer.
@@ -14,7 +14,7 @@ from ganeval.errors import UsageError, WeightsError
 from ganeval.extractors.encoder import needed
 from ganeval.network import downloading
 
-# Weights that are passed on under conditions which each user has to accept.
+# Weights under a licence that each user has to accept.
 GATED = "dinov3"
 GATED_TERMS = (
     "DINOv3's weights have a licence of their own (ai.meta.com/resources/models-and-libraries/dinov3-license): it is "
@@ -24,7 +24,7 @@ GATED_TERMS = (
 
 
 def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
-    """One file of a repository, the first of these names that it has.
+    """One file of a repository: the first of these names that exists in it.
 
     Args:
         repository: "owner/name".
@@ -55,7 +55,7 @@ def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
 def hub_folder(repository: str, patterns: Sequence[str], wanted: Sequence[str], *, extra: str) -> Path:
     """The files of a repository whose names match, as a folder in the Hub's cache; errors as by `hub_file`.
 
-    wanted: patterns, for each of which a cached folder must have a file not to be downloaded.
+    wanted: patterns; a cached folder without a file for each of them is downloaded again.
     """
     hub = _hub_for(repository, extra)
     try:
@@ -87,7 +87,7 @@ class _MissingError(WeightsError):
 
 
 def _transfer(hub: Any, repository: str, what: str, download: Callable[[], str]) -> Path:
-    """Download; WeightsError with the reason and the ways to go on."""
+    """Download; WeightsError with the reason, and what to do."""
     where = f"{what} of {repository}"
     if hub.constants.HF_HUB_OFFLINE:
         raise WeightsError(f"{where} is not in the cache, and HF_HUB_OFFLINE is set. {_by_hand(repository)}")
@@ -100,9 +100,9 @@ def _transfer(hub: Any, repository: str, what: str, download: Callable[[], str])
         with downloading([hub.constants.ENDPOINT]):
             return Path(download())
     except Exception as error:
-        # The package's own errors are OSErrors for the most part, and those of its transport are of another package.
+        # Most of the package's own errors are OSErrors; those of its HTTP client come from another package.
         found = f"{where} could not be downloaded: {_reason(error)}. {_by_hand(repository)}"
-        # Without a connection it is the cache that has no such entry.
+        # Without a connection, the error means only that the cache lacks the file.
         not_there = isinstance(error, hub.errors.EntryNotFoundError)
         if not_there and not isinstance(error, hub.errors.LocalEntryNotFoundError):
             raise _MissingError(found) from error
@@ -110,7 +110,7 @@ def _transfer(hub: Any, repository: str, what: str, download: Callable[[], str])
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error's text that says something."""
+    """The first line of an error's text that is not empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".")
 

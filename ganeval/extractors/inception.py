@@ -56,7 +56,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Convolutions of one input, side by side."""
+    """Parallel convolutions of one input."""
 
     convs: tuple[Conv, ...]
 

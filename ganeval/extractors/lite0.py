@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, with ImageNet weights that a package brings: a network for photographs that pip alone installs.
+"""EfficientNet-Lite0 with ImageNet weights from a package: a network for photographs that needs only pip.
 
 The network is a table of stages of inverted residual blocks, without squeeze-and-excitation and with ReLU6. As it is
 only evaluated, each BatchNorm (eps 1e-3) is folded into its convolution once, in float64, and the convolutions run
@@ -7,7 +7,8 @@ channels-last. Convolutions of stride 2 have TensorFlow's padding, which is one 
 Images are prepared as the network was evaluated, and as timm prepares them: antialiased bicubic, the short side to 256,
 and of that the central 224 x 224; (x - 127) / 128. Pixels are not rounded after the resize.
 
-It is small, supervised, and trained on ImageNet alone. Its numbers compare with each other, and with no published ones.
+It is small, supervised, and trained only on ImageNet. Compare its numbers only with each other, not with published
+ones.
 
 Source: Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", and Google's
 EfficientNet-Lite of 2020.
@@ -98,7 +99,7 @@ class Block:
 
 
 def _blocks() -> Iterator[Block]:
-    """The inverted residual blocks: expand (but for the first), filter each channel, project."""
+    """The inverted residual blocks: expand (except the first), filter each channel, project."""
     channels, number = STEM, 0
     for stage in STAGES:
         for place in range(stage.blocks):
@@ -159,7 +160,7 @@ def packaged_weights() -> Path:
 
 
 def load_lite0(weights: Path | None = None) -> tuple[dict[str, Tensor], Weights]:
-    """The package's weights, or a file of the user's in the same layout; and their origin.
+    """The package's weights, or the user's file in the same layout; and their origin.
 
     Raises WeightsError if there is no such file, or it cannot be read, has more than tensors or is of another layout.
     """
@@ -186,7 +187,7 @@ class Lite0Extractor:
     thread_safe = True
     dimensions = DIMENSIONS
     outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))
-    # Images that pass through the network together on a CPU; of 8, each takes a fifth longer (`benchmarks lite0`).
+    # Images per forward pass on a CPU; with 8, each image takes a fifth longer (`benchmarks lite0`).
     cpu_batch = 4
     preprocessing = f"clean, short side to {RESIZED}, centre crop {INPUT_SIZE}, (x-127)/128"
 
@@ -216,13 +217,13 @@ class Lite0Extractor:
         return {output: torch.cat([part[output] for part in parts]) for output in outputs}
 
     def _outputs(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """The outputs of images that pass through the network together."""
+        """The outputs of images in one forward pass."""
         given: dict[Output, Tensor] = {}
         x = self._conv(FIRST, inputs.to(self._dtype, memory_format=torch.channels_last))
         for number, block in enumerate(BLOCKS):
             x = self._block(block, x)
             if number == SPATIAL_BLOCK and "spatial" in outputs:
-                # Channels last, as Inception's.
+                # Channels last, as for Inception.
                 given["spatial"] = x[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1).float()
                 if len(given) == len(outputs):
                     return given

@@ -14,13 +14,13 @@ from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.paths import expanded
 
 UNTRAINED = "untrained"
-# What images on -1..1 are shifted and divided by, of R, G and B.
+# Shift and scale of R, G and B, for images on -1..1.
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trunk:
-    """A network of torchvision: its function, the file of its weights, the layers that are compared, their channels."""
+    """A network of torchvision: its function, weights file, compared layers and their channels."""
 
     function: str
     file: str
@@ -45,7 +45,7 @@ TRUNKS: Mapping[str, _Trunk] = MappingProxyType(
 class LpipsTrunk(nn.Module):
     """A trunk and the weights of its channels: a `ganeval.metrics.lpips.LpipsNetwork`.
 
-    caveat: why values must not be compared with published ones; None where they may be.
+    caveat: why values must not be compared with published ones; None if they may be.
     """
 
     def __init__(self, features: nn.Sequential, layers: Sequence[int], heads: Sequence[Tensor], caveat: str | None):
@@ -80,7 +80,7 @@ def open_lpips(spec: str, *, device: str = "cpu") -> LpipsTrunk:
 
     Args:
         spec: "alex", "vgg" or "squeeze"; after a colon the file of the trunk's weights, as torchvision publishes it,
-            or "untrained" for seeded random weights, whose values are a distance, and not LPIPS.
+            or "untrained" for seeded random weights, whose values are a distance but not LPIPS.
         device: Torch's name of a device.
 
     Returns:
@@ -88,7 +88,7 @@ def open_lpips(spec: str, *, device: str = "cpu") -> LpipsTrunk:
 
     Raises:
         UsageError: There is no such network.
-        WeightsError: The weights of trunk or heads are not there, or are of another layout.
+        WeightsError: The weights of trunk or heads are missing, or have another layout.
 
     >>> from ganeval.extractors import open_lpips
     >>> [len(head) for head in open_lpips("alex:untrained").heads]
@@ -119,10 +119,10 @@ def _heads(name: str, trunk: _Trunk) -> list[Tensor]:
 
 
 def _features(trunk: _Trunk, name: str, where: str) -> tuple[nn.Sequential, str | None]:
-    """The layers of a trunk with their weights, and what is to be said of these."""
+    """The layers of a trunk with their weights, and the caveat about these."""
     from torchvision import models
 
-    # The classifier that stands behind these layers is large, and not used.
+    # The classifier after these layers is large and not used.
     with torch.device("meta"):
         network: nn.Module = getattr(models, trunk.function)(weights=None)
     features = network.get_submodule("features")
@@ -140,7 +140,7 @@ def _features(trunk: _Trunk, name: str, where: str) -> tuple[nn.Sequential, str 
             f"The weights of the trunk {name} of LPIPS are not at {path}. Download "
             f"https://download.pytorch.org/models/{trunk.file} to there, name its file after a colon "
             f"(network={name}:FILE; of a metric, --option METRIC.network={name}:FILE), or take an untrained trunk, "
-            f"whose values are no LPIPS (network={name}:{UNTRAINED})."
+            f"whose values are not LPIPS (network={name}:{UNTRAINED})."
         )
     state, sha256 = load_state(path)
     state = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}

@@ -2,8 +2,8 @@
 
 Embeddings are not normalised to unit length; metrics that need that do it.
 
-A tag says with which activation its weights were trained: those of OpenAI need QuickGELU, and give other features
-without.
+A tag says with which activation its weights were trained: those of OpenAI need QuickGELU, and give wrong features
+without it.
 """
 
 import logging
@@ -32,7 +32,7 @@ FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 LICENCES = (("openai", "MIT"), ("laion", "MIT"), ("datacomp", "MIT"), ("dfn", "apple-ascl"), ("webli", "Apache-2.0"))
 
 
-# The text tower is not used, and is not built larger than it must be.
+# The text tower is not used, so it is built as small as possible.
 NO_TEXT = MappingProxyType({"context_length": 1, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1})
 
 
@@ -179,13 +179,13 @@ def _file(request: Request, name: str, tag: str, about: Mapping[str, Any]) -> Pa
 
 
 def _tower(package: Any, name: str, about: Mapping[str, Any]) -> nn.Module:
-    """The image tower, with random weights, and with the activation and preprocessing that weights ask for."""
+    """The image tower with random weights, and the activation and preprocessing that the published weights need."""
     tower: nn.Module = _built(package, name, about, text_cfg=dict(NO_TEXT)).visual
     return tower
 
 
 def _built(package: Any, name: str, about: Mapping[str, Any], **changed: object) -> Any:
-    """A model with random weights, and with the activation and preprocessing that weights ask for."""
+    """A model with random weights, and the activation and preprocessing that the published weights need."""
     before = logging.root.manager.disable
     # OpenCLIP warns of random weights, which are replaced.
     logging.disable(logging.WARNING)
@@ -206,7 +206,7 @@ def _built(package: Any, name: str, about: Mapping[str, Any], **changed: object)
 
 
 def _embedding(tower: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What calls a tower; some give the tokens, too."""
+    """The function that calls a tower, without the tokens that some towers return as well."""
 
     def embed(inputs: Tensor) -> Tensor:
         given = tower(inputs)

@@ -10,7 +10,7 @@ from ganeval.extractors.base import Weights
 from ganeval.outputs import Output
 from ganeval.preprocess import resample
 
-# Pixels on a side: an image then takes 200 MB.
+# Maximum side in pixels: such an image takes 200 MB.
 LARGEST = 4096
 
 
@@ -61,11 +61,11 @@ class PixelsExtractor:
 
     @property
     def dimensions(self) -> int | None:
-        """3 x size x size; None without a size, as the images decide it."""
+        """3 x size x size; None without a size, because it depends on the images."""
         return None if self._size is None else 3 * self._size**2
 
     def check_size(self, width: int, height: int) -> None:
-        """ExtractorError for images of another size than the first ones, where they are not resized."""
+        """ExtractorError for images of another size than the first ones, if they are not resized."""
         if self._size is None:
             self._one_size.check(width, height)
 

@@ -1,12 +1,12 @@
-"""Runs extractors on batches, and holds them to their contract.
+"""Run extractors on batches, and check that they keep their contract.
 
 On a CPU, an extractor that is thread-safe takes as many batches at a time as torch has threads, each on one thread.
 With several threads at one batch, every layer waits for the slowest of them, so that a second busy process on the
 machine costs far more than its share (`benchmarks neighbour`). How a sum is rounded depends on how many threads share
-it: a batch that has one thread gives the same rows on any number of cores, whatever else runs there.
+it: a batch that has one thread gives the same rows on any number of cores, independent of other processes.
 
-A CUDA device always has a batch that waits for it: images are copied to it from pinned memory and rows come back while
-the calling thread goes on, which then waits for the rows of the batch before alone.
+A CUDA device always has a batch waiting: images are copied to it from pinned memory, and rows back, while the calling
+thread continues; this waits only for the rows of the previous batch.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -36,12 +36,12 @@ def run_all(
     """Several extractors on every batch, in order. The batches are drawn in the calling thread.
 
     Args:
-        batches: Images; a few batches are drawn ahead of the one that is given.
+        batches: Images; a few batches are read ahead.
         extractors: By identity.
-        outputs: What to keep, of each extractor those that it has.
+        outputs: Outputs to keep; each extractor gives those that it has.
 
     Yields:
-        Each batch, and by extractor what `run` gives of it.
+        Each batch, with the result of `run` on it by extractor.
 
     Raises:
         ExtractorError: An extractor gives anything but one row of finite numbers per image.
@@ -55,7 +55,7 @@ def run_all(
     overlaps, in_background = any(map(_on_gpu, rest.values())), all(map(_on_cuda, rest.values()))
     before: Callable[[], tuple[ImageBatch, dict[Identity, Outputs]]] | None = None
     for batch, given in computed:
-        # Without CUDA, waiting for a batch is waiting for all that have begun.
+        # Without CUDA, waiting for one batch waits for all started batches.
         arrived = None if before is None or in_background else before()
         with full_precision():
             begun = {key: _begun(one, batch, outputs & one.outputs) for key, one in rest.items()}
@@ -73,7 +73,7 @@ def run_all(
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """Rows that an extractor gives of a batch, in the order of its groups, which may be used after these events."""
+    """The rows of a batch from one extractor, in the order of its groups; they may be used after these events."""
 
     name: str
     rows: Outputs
@@ -100,7 +100,7 @@ def _ahead(
     if not extractors:
         yield from ((batch, {}) for batch in batches)
     elif threads == 1 or has_shortcuts():
-        # The switches are those of the process: while they are set for the network, nothing else may compute.
+        # The switches are global to the process: while they are set for the network, nothing else may compute.
         for batch in batches:
             with full_precision():
                 given = rows(batch)
@@ -109,12 +109,12 @@ def _ahead(
         try:
             yield from in_order((partial(rows, batch) for batch in batches), workers=threads, stop=Event())
         finally:
-            # The number is of the calling thread, but torch also gives it to threads that begin later.
+            # The number is set for the calling thread, but threads that start later get it too.
             torch.set_num_threads(threads)
 
 
 def _on_gpu(extractor: Extractor) -> bool:
-    """Whether an extractor may compute while the calling thread goes on."""
+    """Whether an extractor may compute while the calling thread continues."""
     return torch.device(extractor.device).type != "cpu"
 
 
@@ -142,13 +142,13 @@ def run(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) -> 
     Raises:
         ExtractorError: It gives anything but one row of finite numbers per image.
     """
-    # Around the extractor alone: a live generator draws its images as it always does.
+    # Only around the extractor: a live generator samples with the caller's settings.
     with full_precision():
         return _run(extractor, batch, outputs)
 
 
 def _run(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) -> Outputs:
-    """`run` where full precision is switched on already."""
+    """`run`, with full precision already set."""
     return _arrived(_begun(extractor, batch, outputs), batch)
 
 
@@ -157,7 +157,7 @@ def _begun(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) 
     with torch.inference_mode(), autocast(extractor.device, "fp32"):
         prepared = [extractor.prepare(_pinned(group.images, extractor)) for group in batch.groups]
         inputs = prepared[0] if len(prepared) == 1 else torch.cat(prepared)
-        # Of the network alone: the resize stays in full precision.
+        # Only for the network: the resize stays in full precision.
         with tf32_products() if extractor.precision == "tf32" and _on_cuda(extractor) else nullcontext():
             given = extractor.forward(inputs, outputs)
         rows = {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
@@ -165,7 +165,7 @@ def _begun(extractor: Extractor, batch: ImageBatch, outputs: frozenset[Output]) 
 
 
 def _pinned(images: Tensor, extractor: Extractor) -> Tensor:
-    """Images as they are; for a CUDA device in memory from which it copies them while the calling thread goes on."""
+    """The images; for a CUDA device in pinned memory, so that they are copied while the calling thread continues."""
     return images.pin_memory() if _on_cuda(extractor) and images.device.type == "cpu" else images
 
 
@@ -185,10 +185,10 @@ def _arrived(begun: _Begun, batch: ImageBatch) -> Outputs:
     with torch.inference_mode():
         arrays = {output: array.float().cpu() for output, array in begun.rows.items()}
         if begun.arrivals:
-            # They are in pinned memory, of which nothing is kept.
+            # They are in pinned memory, which is used again.
             arrays = {output: array.clone() for output, array in arrays.items()}
         for output, array in arrays.items():
-            # Here, because a GPU would have to be waited for.
+            # Checked here, because an earlier check would wait for the GPU.
             if not array.isfinite().all():
                 raise ExtractorError(
                     f"{begun.name} returned NaN or infinity among the {output} of {len(batch)} images."

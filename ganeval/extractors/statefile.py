@@ -1,4 +1,4 @@
-"""Files of named tensors: read without executing code from them, written completely or not at all."""
+"""Files of named tensors: read without executing code from them, and written atomically."""
 
 import hashlib
 import pickle
@@ -25,7 +25,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], str]:
         Tensors by name, and the SHA-256 of the file's bytes.
 
     Raises:
-        WeightsError: The file cannot be read, is empty or damaged, or has anything but named tensors.
+        WeightsError: The file cannot be read, is empty or damaged, or holds anything other than named tensors.
     """
     try:
         with path.open("rb") as stream:
@@ -38,7 +38,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], str]:
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
         raise WeightsError(f"{path} holds no state_dict: expected tensors by name, as model.state_dict() returns them.")
-    # Not copied: a state_dict carries its modules' versions in an attribute that load_state_dict looks for.
+    # Not copied: load_state_dict reads the modules' versions from an attribute of the state_dict.
     return state, sha256
 
 
@@ -59,7 +59,7 @@ def _parsed(stream: BinaryIO, path: Path) -> object:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors: pickled code is refused and was not run. "
-            "Save the model's state_dict() alone."
+            "Save only the model's state_dict()."
         ) from error
     except Exception as error:
         # Damaged bytes surface as nearly any exception of the two parsers.
@@ -70,7 +70,7 @@ def _parsed(stream: BinaryIO, path: Path) -> object:
 def save_state(state: Mapping[str, Tensor], path: Path) -> None:
     """Write `path` as `torch.save` does, for any tool that reads a state_dict; equal tensors make equal bytes.
 
-    Raises WeightsError when the file cannot be written; what was there before is then still there.
+    Raises WeightsError when the file cannot be written; an existing file is then unchanged.
     """
     try:
         with atomic_path(path) as temporary, temporary.open("xb") as stream:

@@ -59,11 +59,11 @@ def open_timm(request: Request) -> Encoder:
 
 
 def _config(timm: Any, argument: str) -> tuple[str, Mapping[str, Any]]:
-    """What timm is asked for, and what it knows of its weights."""
+    """The name that timm builds, and timm's configuration of its weights."""
     if argument.startswith(LOCAL):
         folder = expanded(argument.removeprefix(LOCAL), by="the extractor")
         document = read_config(folder, "config.json", package="timm")
-        # Older folders have one object for all of it.
+        # Older folders keep everything in one object.
         config = dict(document.get("pretrained_cfg") or document)
         return f"{LOCAL}{folder}", {**config, "architecture": document.get("architecture", ""), "file": str(folder)}
     architecture, _, tag = argument.partition(".")
@@ -103,14 +103,14 @@ def _network(timm: Any, name: str, config: Mapping[str, Any], state: Mapping[str
     except (RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise WeightsError(f"{where} does not fit {name}: {reason}") from error
-    # timm keeps the configuration, and with it the state_dict.
+    # timm caches the configuration, and with it the state_dict.
     kept: Any = network.pretrained_cfg
     kept["state_dict"] = None
     return network
 
 
 def _transform(timm: Any, network: nn.Module) -> tuple[Any, int]:
-    """timm's transform of a picture, and the side of its results."""
+    """timm's transform of an image, and the side of its output."""
     data = timm.data.resolve_model_data_config(network)
     return timm.data.create_transform(**data, is_training=False), int(data["input_size"][-1])
 

@@ -27,7 +27,7 @@ EXTRA = "hf"
 WEIGHTS = ("*.safetensors",)
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "*.model")
-# Trained on texts padded to the full length, where others do not see the padding.
+# Models trained on texts padded to the full length; others do not see the padding.
 PADDED = ("siglip",)
 FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json", "README.md")
 
@@ -106,7 +106,7 @@ def open_text_tower(request: Request) -> TransformersTexts:
             f"{type(network).__name__} of {folder} has no texts; CLIPScore needs a model of images and texts, such as "
             "hf:openai/clip-vit-large-patch14."
         )
-    # transformers would make up an empty one.
+    # transformers would create an empty tokenizer.
     if not any(any(folder.glob(pattern)) for pattern in VOCABULARIES):
         raise WeightsError(f"{folder} holds no tokenizer: expected one of {', '.join(VOCABULARIES)}.")
     try:
@@ -137,7 +137,7 @@ def _opened(package: Any, request: Request, files: Sequence[str], wanted: Sequen
     if faults := sorted(report["missing_keys"]):
         raise WeightsError(
             f"{weights.name} of {folder} lacks {len(faults)} entries of {type(network).__name__} "
-            f"({', '.join(faults[:3])}), which transformers would make up at random. Choose a model whose pooled "
+            f"({', '.join(faults[:3])}), which transformers would initialise at random. Choose a model whose pooled "
             "output was trained."
         )
     return folder, network, weights
@@ -145,7 +145,7 @@ def _opened(package: Any, request: Request, files: Sequence[str], wanted: Sequen
 
 @contextmanager
 def _refusals(folder: Path) -> Iterator[None]:
-    """Inside, what transformers says of a folder that it cannot open is a WeightsError."""
+    """Within this context, errors of transformers about a folder become WeightsErrors."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -163,7 +163,7 @@ def _folder(argument: str) -> Path | None:
 
 
 def _state(folder: Path, chosen: Path | None, *, published: bool) -> tuple[dict[str, Tensor], Weights]:
-    """The weights of a folder, in one file or several, or those of a file of the user's."""
+    """The weights of a folder, in one file or several, or those of the user's file."""
     files = sorted(folder.glob("*.safetensors")) if chosen is None else [expanded(chosen, by="weights")]
     if not files:
         raise WeightsError(f"{folder} holds no *.safetensors; other formats are not read.")
@@ -180,7 +180,7 @@ def _state(folder: Path, chosen: Path | None, *, published: bool) -> tuple[dict[
 
 
 def _licence(folder: Path) -> str:
-    """What the head of a repository's README states."""
+    """The licence stated in the front matter of a repository's README."""
     readme = folder / "README.md"
     if not readme.is_file():
         return ""
@@ -205,19 +205,19 @@ def _quiet(package: Any) -> Iterator[None]:
 
 
 def _has_projection(network: Any) -> bool:
-    """Whether a model is of images and text, and gives an embedding of images."""
+    """Whether a model takes images and text, and gives an embedding of images."""
     return hasattr(network, "get_image_features")
 
 
 def _pooling(network: Any) -> Callable[[Tensor], Tensor]:
-    """What gives the pooled output of a model; ExtractorError where it has none."""
+    """The function that gives the pooled output of a model; ExtractorError if it has none."""
     call = network.get_image_features if _has_projection(network) else network
 
     def embed(inputs: Tensor) -> Tensor:
         try:
             given = call(pixel_values=inputs)
         except (TypeError, ValueError) as error:
-            raise ExtractorError(f"{type(network).__name__} does not take images alone: {error}") from error
+            raise ExtractorError(f"{type(network).__name__} does not take only images: {error}") from error
         pooled: Tensor | None = getattr(given, "pooler_output", None)
         if pooled is None:
             raise ExtractorError(
@@ -242,7 +242,7 @@ def _preprocessing(processor: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _described(processor: Any) -> str:
-    """The processor and all that it was configured with."""
+    """The processor with its whole configuration."""
     settings = {key: value for key, value in processor.to_dict().items() if value is not None}
     name = str(settings.pop("image_processor_type", type(processor).__name__))
     return f"{name}({', '.join(f'{key}={settings[key]}' for key in sorted(settings))})"

@@ -31,7 +31,7 @@ BATCH_NORM_RANGES = {
     "bn.running_mean": (-0.1, 0.1),
     "bn.running_var": (0.5, 0.86),
 }
-# Small enough for class probabilities to stay soft: an inception score between 1 and its limit.
+# Small enough that class probabilities stay soft, so the inception score lies between 1 and its maximum.
 CLASSIFIER_SCALE = 0.05
 
 

@@ -4,14 +4,14 @@ The name may stand for any of
 
 - a module or callable: uint8 images [N, 3, H, W] => float [N, D], or a dict of "features" and, where there are
   classes, "logits";
-- a function of no arguments, or a class, that makes one;
-- an object with everything extractors.base.Extractor asks for, which is used as it is.
+- a function without arguments, or a class, that makes one;
+- an object that implements extractors.base.Extractor, which is used as it is.
 
 A callable with an attribute `size` gets every image resized to size x size (antialiased bicubic, rounded); without
 one, all images must share a size. One with an attribute `value_range` ("[0,1]", "[-1,1]") gets floats in that range.
-`ganeval.extractor` says both, and a name, of what cannot have attributes. Modules that it is, holds in attributes, or
-uses as globals of its file are put into evaluation mode, moved to the device, and their parameters take part in the
-digest, as do the bytes of the file.
+`ganeval.extractor` declares both, and a name, for objects that cannot have attributes. All modules that it is, has as
+attributes, or uses as globals of its file are put into evaluation mode and moved to the device; the digest covers their
+parameters and the bytes of the file.
 """
 
 import copy
@@ -62,18 +62,19 @@ def open_user_extractor(spec: str, *, device: str = "cpu", precision: Precision 
 
 
 def as_extractor(found: object, *, name: str, device: str, precision: Precision) -> Extractor:
-    """An extractor of an object from Python: an Extractor as it is, a module or callable made to be one.
+    """An extractor from a Python object: an Extractor as it is; a module or callable is wrapped.
 
-    A module is used as a copy in evaluation mode on the device, so that the caller's stays as it is.
+    A module is copied, in evaluation mode on the device, so that the caller's module does not change.
 
     Raises:
-        UsageError: for what cannot be called, and for a device or precision that an Extractor does not have.
+        UsageError: for an object that cannot be called, and for a device or precision other than an Extractor's own.
         ExtractorError: for a module that cannot be copied.
     """
     if isinstance(found, Extractor):
         if precision not in ("fp32", found.precision):
             raise UsageError(
-                f"The extractor {found.name} runs in {found.precision}, and {precision} was asked for; leave that out."
+                f"The extractor {found.name} runs in {found.precision}, but {precision} was requested; leave the "
+                "precision out."
             )
         return found
     embed = _callable(found, name)
@@ -88,7 +89,7 @@ def as_extractor(found: object, *, name: str, device: str, precision: Precision)
 
 
 def _callable(found: object, name: str) -> Callable[[Tensor], object]:
-    """The same; ExtractorError for what cannot be called with images."""
+    """The same object; ExtractorError if it cannot be called with images."""
     if not callable(found):
         raise ExtractorError(
             f"{name} is of type {type(found).__name__}, which cannot be called; expected a module or callable that "
@@ -100,7 +101,7 @@ def _callable(found: object, name: str) -> Callable[[Tensor], object]:
 
 
 def _own(module: nn.Module, name: str, device: str) -> nn.Module:
-    """A copy in evaluation mode on the device; ExtractorError where it cannot be copied."""
+    """A copy in evaluation mode on the device; ExtractorError if it cannot be copied."""
     try:
         return copy.deepcopy(module).eval().to(device)
     except Exception as error:
@@ -112,7 +113,7 @@ def _own(module: nn.Module, name: str, device: str) -> nn.Module:
 
 @dataclass(frozen=True)
 class Embedding:
-    """A callable of images, and what it wants of them; `extractor` makes one."""
+    """A callable that takes images, and the images it expects; `extractor` makes one."""
 
     function: Callable[[Tensor], object]
     name: str
@@ -120,7 +121,7 @@ class Embedding:
     value_range: ValueRange = "uint8"
 
     def __call__(self, images: Tensor) -> object:
-        """What the callable returns."""
+        """Call the callable."""
         return self.function(images)
 
 
@@ -180,16 +181,16 @@ class UserExtractor:
 
     @property
     def dimensions(self) -> int | None:
-        """The width of its features; None before any image if it may depend on their size."""
+        """The width of its features; None before the first image if it may depend on the image size."""
         return None if self._size is None and self._widths is None else self._known_widths()["features"]
 
     @property
     def outputs(self) -> frozenset[Output]:
-        """What it returns, determined on a black trial image if it has seen no other."""
+        """The outputs it returns, determined on a black trial image if it has seen no image yet."""
         return frozenset(self._known_widths())
 
     def check_size(self, width: int, height: int) -> None:
-        """ExtractorError for images of another size than the first ones, where they are not resized."""
+        """ExtractorError for images of another size than the first ones, if they are not resized."""
         if self._size is None:
             self._one_size.check(width, height)
 
@@ -265,7 +266,7 @@ def _declared_range(embed: object, name: str) -> ValueRange:
 
 
 def _in_range(inputs: Tensor, value_range: ValueRange) -> Tensor:
-    """Whole numbers 0..255 as the range that was declared."""
+    """Convert whole numbers 0..255 to the declared range."""
     if value_range == "uint8":
         return inputs.to(torch.uint8)
     low, high = BOUNDS[value_range]
@@ -273,7 +274,7 @@ def _in_range(inputs: Tensor, value_range: ValueRange) -> Tensor:
 
 
 def _modules_of(embed: object) -> list[nn.Module]:
-    """The modules that it consists of, as far as they can be found, in order of their names."""
+    """The modules that it uses, as far as they can be found, in order of their names."""
     if isinstance(embed, Embedding):
         return _modules_of(embed.function)
     if isinstance(embed, nn.Module):

@@ -1,6 +1,6 @@
 """The published Inception weights: where they are, how they are downloaded, and what can replace them.
 
-A weights file is read with torch's loader for tensors alone, or as safetensors: pickled code in it is refused and never
+A weights file is read with torch's tensors-only loader, or as safetensors: pickled code in it is refused and never
 executed. Its SHA-256 is computed on every load, and only the published bytes give published numbers.
 """
 
@@ -30,10 +30,10 @@ VARIABLE = "GANEVAL_WEIGHTS"
 
 
 def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
-    """The weights file in use: `explicit`, GANEVAL_WEIGHTS, that in the user's cache, or another tool's copy of it.
+    """The weights file in use: `explicit`, GANEVAL_WEIGHTS, the file in the user's cache, or another tool's copy of it.
 
     Args:
-        explicit: A file, or a folder that has the published file; None to look in the other places.
+        explicit: A file, or a folder with the published file; None to look in the other places.
         file: What was published.
 
     Returns:

@@ -1,19 +1,19 @@
 """Builds the report data of an evaluation.
 
-What is chosen, in order of interest where there is one:
+What is chosen, in order of interest if there is an order:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
     modes         images of modes that one set has and the other lacks (metrics/ken.py)
     common_modes  images of the commonest modes of either set (metrics/fkea.py)
-    told_apart    the most discriminable images, of which a classifier, not trained on them, is surest
+    told_apart    the most discriminable images: a classifier that was not trained on them is surest of these
                   (metrics/most_discriminable.py); the files have kept the key
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
     realistic     images with the highest realism (metrics/realism.py), and unrealistic: with the lowest
     rare          images of the highest rarity (metrics/rarity.py); those outside of all neighbourhoods have none
 
-What cannot be had is left out, with the reason.
+What cannot be computed is left out, with the reason.
 """
 
 import math
@@ -39,21 +39,21 @@ K = 5
 SAMPLES, PAIRS, REALS_A_PAIR, DISCRIMINABLE, TYPICAL = 32, 12, 3, 12, 8
 # Images of either set that the classifier sees.
 CLASSIFIED = 2000
-# Modes of either set, images of each, and images of either set among which they are found: those that the other set
-# lacks, with the exact kernel, and the commonest, with Fourier features.
+# Modes per set, images per mode, and images per set in which modes are searched: for modes that the other set
+# lacks, with the exact kernel, and for the commonest, with Fourier features.
 MODES, MODE_IMAGES, MODES_AMONG, COMMON_AMONG = 4, 8, 500, 2000
 
 Made = TypeVar("Made")
 
 
 def select_report_data(real: ImageSet | None, fake: ImageSet, *, created: str, seed: int = 0) -> ReportData:
-    """Choose what a report shows of two sets, or of the fakes alone where the images of the reals are not available.
+    """Choose what a report shows of two sets, or only of the fakes if the images of the reals are not available.
 
     Args:
         real: The reals with their features; None where there are only statistics of them.
         fake: The fakes with their features.
-        created: When the result was measured, as it says itself.
-        seed: For everything that is chosen at random.
+        created: The time in the result.
+        seed: The seed of all random choices.
     """
     left_out: dict[str, str] = {}
     if real is None:
@@ -69,7 +69,7 @@ def build_report_data(evaluation: Evaluation, *, seed: int = 0) -> ReportData:
 
     Args:
         evaluation: Features are used, and labels and logits where the evaluation has them.
-        seed: For everything that is chosen at random.
+        seed: The seed of all random choices.
 
     Returns:
         The report data; what cannot be computed is left out, with the reason in `left_out`.
@@ -83,7 +83,7 @@ def build_report_data(evaluation: Evaluation, *, seed: int = 0) -> ReportData:
 
 
 def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> Made | None:
-    """What `make` gives, or None with the reason kept."""
+    """The result of `make`, or None, with the reason kept."""
     try:
         return make()
     except GanevalError as error:
@@ -92,7 +92,7 @@ def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> M
 
 
 def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: dict[str, str]) -> ReportData:
-    """Everything but the pictures."""
+    """Everything except the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
     surest = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
     realistic = _attempt("realistic", left_out, lambda: _by_realism(real, fake))
@@ -124,13 +124,13 @@ def _plain(side: ImageSet, rows: Tensor) -> tuple[GalleryImage, ...]:
 
 
 def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage, ...]:
-    """With what they were chosen by, which an infinite value cannot be shown as."""
+    """Images with the values they were chosen by; infinite values cannot be shown."""
     shown = [value if math.isfinite(value) else None for value in values.tolist()]
     return tuple(GalleryImage(side.key(int(row)), value) for row, value in zip(rows, shown, strict=True))
 
 
 def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
-    """The surest of either set among CLASSIFIED by chance; the value: how sure the classifier was that it is a fake."""
+    """The most discriminable of CLASSIFIED random images of each set; value: the probability of being a fake."""
     among = [side.sample(CLASSIFIED, seed) for side in (real, fake)]
     features = figures.reduced(real.features[among[0]], fake.features[among[1]])
     found = most_discriminable(*features, count=DISCRIMINABLE, seed=seed)
@@ -140,7 +140,7 @@ def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
 
 
 def _modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
-    """Those of the fakes that the reals lack, then those of the reals that the fakes lack, among some by chance."""
+    """Modes of the fakes that the reals lack, then the reverse, among a random sample."""
     sides = [(side, side.sample(MODES_AMONG, seed)) for side in (real, fake)]
     found: list[Mode] = []
     for (other, others), (side, rows) in (sides, sides[::-1]):
@@ -151,7 +151,7 @@ def _modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
 
 
 def _common_modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
-    """Those of the fakes, then those of the reals, by one kernel and among some by chance."""
+    """Modes of the fakes, then of the reals, with one kernel and among a random sample."""
     rows = {side.name: side.sample(COMMON_AMONG, seed) for side in (real, fake)}
     reals = real.features[rows["real"]]
     found: list[Mode] = []
@@ -209,7 +209,7 @@ def _suspicious(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[Pa
 
 
 def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[str, str]) -> ReportData:
-    """The same with every picture it shows; without galleries where a set's images are gone."""
+    """The same with all pictures; without galleries if a set's images are gone."""
     keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
     keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}
     keys |= {shown.picture for mode in (*found.modes, *found.common_modes) for shown in mode.images}

@@ -1,4 +1,4 @@
-"""Report data of models that make something of each input, or write sequences: what a person is to look at, in rows."""
+"""Report data of models that translate images or write sequences: examples in rows."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Small data for figures: both sets in a plane, their trade-off, their distances, their classes."""
+"""Data for figures: a projection of both sets, precision against recall, distances, classes."""
 
 import numpy as np
 import torch
@@ -11,18 +11,18 @@ from ganeval.metrics.prd import prd_curve
 from ganeval.report.data import ClassShare, Histogram, Projection, TradeOff
 from ganeval.report_data.image_set import ImageSet
 
-# Images of each set that the plane is fitted to and shows, that the trade-off looks at, and bars of the histogram.
+# Images per set in the projection, and in the trade-off; bars of the histogram.
 POINTS, CURVED, BARS = 500, 2000, 32
-# Wider features are cut to so many components where only their gist is looked at: by a classifier, and by clusters.
+# Wider features are reduced to this many components for the classifier and for clustering.
 WIDEST, CLUSTERED = 256, 64
-# Classes kept, those whose shares differ most first.
+# Number of classes kept, in order of the difference of their shares.
 MAX_CLASSES = 1000
-# The share of labelled reals that a classifier must recognise for its classes to be the labels' classes.
+# The share of labelled reals that a classifier must classify correctly for its classes to count as the labels'.
 AGREEMENT = 0.5
 
 
 def reduced(real: Tensor, fake: Tensor, dimensions: int = WIDEST) -> tuple[Tensor, Tensor]:
-    """Features [N, D] and [M, D] in no more dimensions than these: their first principal components, together."""
+    """Features [N, D] and [M, D] in at most this many dimensions: their first common principal components."""
     if real.shape[1] <= dimensions:
         return real, fake
     points, _ = _components(np.concatenate([side.double().cpu().numpy() for side in (real, fake)]), dimensions)
@@ -30,7 +30,7 @@ def reduced(real: Tensor, fake: Tensor, dimensions: int = WIDEST) -> tuple[Tenso
 
 
 def _components(rows: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows [N, D] by their first principal components [N, count], and the share of variance of each."""
+    """The first principal components [N, count] of rows [N, D], and the share of variance of each."""
     from sklearn.utils.extmath import randomized_svd
 
     rows = rows - rows.mean(0)
@@ -39,11 +39,11 @@ def _components(rows: NDArray[np.float64], count: int) -> tuple[NDArray[np.float
 
 
 def projection(real: ImageSet, fake: ImageSet, *, seed: int) -> Projection:
-    """The first two principal components of as many reals as fakes, together."""
+    """The first two common principal components of equally many reals and fakes."""
     count = min(POINTS, len(real), len(fake))
     sides = [side.features[side.sample(count, seed)].double().numpy() for side in (real, fake)]
     points, shares = _components(np.concatenate(sides), 2)
-    # Eigenvectors have no sign: the fakes are put to the right of and above the reals.
+    # The sign of eigenvectors is arbitrary: the fakes are put to the right of and above the reals.
     points *= np.where(points[count:].mean(0) < points[:count].mean(0), -1, 1)
     return Projection(_points(points[:count]), _points(points[count:]), (float(shares[0]), float(shares[1])))
 
@@ -53,7 +53,7 @@ def _points(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
 
 
 def _short(value: float) -> float:
-    """Five digits: more cannot be seen in a figure."""
+    """Rounded to five digits, which is enough for a figure."""
     return float(f"{value:.5g}")
 
 
@@ -67,7 +67,7 @@ def trade_off(real: ImageSet, fake: ImageSet, *, seed: int) -> TradeOff:
 def distances(pairs: NearestPairs) -> Histogram:
     """Distances of fakes to the nearest real, next to those of reals to their nearest other, in shared bins."""
     real, fake = pairs.own[:, 0].cpu().numpy(), pairs.distances[:, 0].cpu().numpy()
-    # A few strays would press all others into one bar: what is further than 99.5% of either is counted in the last.
+    # A few outliers would leave one bar for all others: distances beyond the 99.5% quantile count in the last bar.
     end = max(float(np.quantile(side, 0.995)) for side in (real, fake))
     edges = np.linspace(0, end or 1.0, BARS + 1)
     counts = [np.histogram(np.minimum(side, edges[-1]), edges)[0] for side in (real, fake)]
@@ -81,7 +81,7 @@ def distances(pairs: NearestPairs) -> Histogram:
 
 
 def classes(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[tuple[ClassShare, ...], str]:
-    """Every class with an image, and by what images were sorted; nothing where nothing tells their classes."""
+    """Every class with an image, and what the classes come from; empty if classes are unknown."""
     sorted_by = "classifier" if real.logits is not None and fake.logits is not None else "labels"
     found = [_predicted(side) for side in (real, fake)] if sorted_by == "classifier" else _labelled(real, fake)
     if found is None:
@@ -111,13 +111,13 @@ def _predicted(side: ImageSet) -> NDArray[np.int64]:
 
 
 def _labelled(real: ImageSet, fake: ImageSet) -> list[NDArray[np.int64]] | None:
-    """Both sides' labels in the numbers of the reals; None where they do not name the same classes."""
+    """Both sides' labels in the numbering of the reals; None if they do not name the same classes."""
     asked = _asked(real, fake)
     return None if real.labels is None or asked is None else [_numbers(real.labels), asked]
 
 
 def _asked(real: ImageSet, fake: ImageSet) -> NDArray[np.int64] | None:
-    """The fakes' labels in the numbers of the reals; None where there are none, or they mean other classes."""
+    """The fakes' labels in the numbering of the reals; None if there are none, or they are other classes."""
     if real.labels is None or fake.labels is None:
         return None
     if real.class_names is None and fake.class_names is None:
@@ -133,7 +133,7 @@ def _numbers(labels: Tensor) -> NDArray[np.int64]:
 
 
 def _names(real: ImageSet, predicted: NDArray[np.int64]) -> list[str] | None:
-    """Names of the classifier's classes: those of the reals' labels, if these are what it recognises."""
+    """Names of the classifier's classes: those of the reals' labels, if these are its classes."""
     if real.labels is None or float((_numbers(real.labels) == predicted).mean()) < AGREEMENT:
         return None
     assert real.logits is not None

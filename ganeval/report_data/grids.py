@@ -1,4 +1,4 @@
-"""Images that the numbers point at, as one PNG: fakes next to their nearest reals, and most discriminable images."""
+"""Grids of images as PNG: fakes next to their nearest reals, and most discriminable images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
 from ganeval.wording import four_digits, probability_text, ratio_text
 
-# Rows of neighbours; of the surest images, how many of either set, and columns.
+# Rows of neighbours; number of most discriminable images per set, and their columns.
 ROWS, SUREST, COLUMNS = 16, 32, 8
-# The longest side of an image in a grid: smaller ones are enlarged by whole numbers, larger ones are cut down.
+# The longest side of an image in a grid: smaller images are enlarged by whole factors, larger ones reduced.
 MIN_SIDE, MAX_SIDE = 72, 256
 
 
@@ -29,8 +29,8 @@ def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, r
     Args:
         evaluation: Of these reals and fakes, with their images still at hand.
         pairs: What `nearest_pairs` found in their features, the most suspicious fakes first.
-        path: Where to; must end in .png.
-        rows: At most so many fakes.
+        path: The file; must end in .png.
+        rows: Maximum number of fakes.
 
     Raises:
         UsageError: The images of one side are not known, only statistics of them.
@@ -51,7 +51,7 @@ def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, r
 
 
 def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, path: Path) -> None:
-    """Write a PNG of the fakes that a classifier was surest of, and below them the reals.
+    """Write a PNG of the most discriminable fakes, and below them the reals.
 
     Args:
         evaluation: Of these reals and fakes, with their images still at hand.
@@ -69,7 +69,7 @@ def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, pa
         (image_set_of(evaluation, "fake"), found.fake, found.fake_scores),
         (image_set_of(evaluation, "real"), found.real, found.real_scores),
     )
-    # As many of both, so that the reals begin a row.
+    # The same number of both, so that the reals begin a row.
     count = min(SUREST, len(found.fake), len(found.real))
     count -= count % COLUMNS if count > COLUMNS else 0
     for side, rows, scores in sides:
@@ -92,7 +92,7 @@ def _write(images: Sequence[Tensor], path: Path, *, columns: int, captions: Sequ
 
 
 def _fitted(image: Tensor, height: int, width: int) -> Tensor:
-    """uint8 [3, H, W] => [3, height, width]: in the middle, on white, and cut down where it is larger."""
+    """uint8 [3, H, W] => [3, height, width]: in the middle, on white, and reduced if it is larger."""
     if image.shape[1:] == (height, width):
         return image
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())

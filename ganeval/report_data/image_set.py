@@ -1,4 +1,4 @@
-"""One set of images with its features, and the images themselves, as thumbnails."""
+"""One set of images with its features and thumbnails."""
 
 import io
 from collections.abc import Collection, Mapping, Sequence
@@ -16,13 +16,13 @@ from ganeval.results import Evaluation
 from ganeval.sources.base import Source
 from ganeval.sources.chosen import images_at
 
-# The longest side of a thumbnail. Smaller images are kept as they are, larger ones are cut down and kept as JPEG.
+# The longest side of a thumbnail. Smaller images are kept as they are, larger ones are reduced and kept as JPEG.
 LARGEST, QUALITY = 96, 88
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """What was measured of one set. name: "real" or "fake"; rows of arrays are its images but for those skipped.
+    """The features of one set. name: "real" or "fake"; rows of arrays are its images without skipped ones.
 
     features: float32 [N, D]. logits: float32 [N, classes], None where there are none. labels: int64 [N] or None.
     """
@@ -43,19 +43,19 @@ class ImageSet:
         return f"{self.name}-{row}"
 
     def sample(self, count: int, seed: int) -> Tensor:
-        """So many rows by chance, in ascending order; all where there are no more. int64."""
+        """At most this many random rows, in ascending order, int64."""
         order = np.random.RandomState(seed).permutation(len(self))[:count]
         return torch.from_numpy(np.sort(order))
 
     def indices(self, rows: Collection[int]) -> dict[int, int]:
-        """The place in the source of every one of these rows."""
+        """The index in the source of each of these rows."""
         if not self.skipped:
             return {row: row for row in rows}
         places = np.delete(np.arange(len(self) + len(self.skipped)), list(self.skipped))
         return {row: int(places[row]) for row in rows}
 
     def images(self, rows: Collection[int]) -> Mapping[int, Tensor]:
-        """The images of these rows, uint8 [3, H, W] each; SourceError where they are gone."""
+        """The images of these rows, uint8 [3, H, W] each; SourceError if they are gone."""
         indices = self.indices(rows)
         images = images_at(self.source, indices.values())
         return {row: images[index] for row, index in indices.items()}
@@ -67,7 +67,7 @@ class ImageSet:
         for row, image in self.images(rows).items():
             height, width = image.shape[1:]
             name = self.source.item_name(indices[row])
-            # Bytes of a file name that are no text cannot be written down as such.
+            # Bytes of a file name that are not text cannot be written as text.
             readable = name.encode("utf-8", "backslashreplace").decode("utf-8")
             pictures[self.key(row)] = Picture(readable, indices[row], width, height)
             thumbnails[self.key(row)] = thumbnail(image)
@@ -75,14 +75,14 @@ class ImageSet:
 
 
 def image_set_of(evaluation: Evaluation, name: Literal["real", "fake"]) -> ImageSet:
-    """One side of an evaluation; UsageError where there are only stored statistics of it, or nothing."""
+    """One side of an evaluation; UsageError if it has only stored statistics, or nothing."""
     found = evaluation.real if name == "real" else evaluation.fake
     if found is None or not found.arrays or found.source is None:
         raise UsageError(f"The {name} images themselves are needed; there are only statistics of them.")
     return ImageSet(
         name,
         found.source,
-        # An inception score looks at logits alone; they serve for choosing, too.
+        # An inception score uses only logits; images are then chosen by these.
         found.arrays["features"] if "features" in found.arrays else next(iter(found.arrays.values())),
         logits=found.arrays.get("logits"),
         labels=found.labels,

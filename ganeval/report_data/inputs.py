@@ -1,4 +1,4 @@
-"""The inputs of a report from what was just evaluated, with the report data of every result."""
+"""The inputs of a report from evaluations in memory, with the report data of every result."""
 
 from collections.abc import Mapping
 
@@ -56,6 +56,6 @@ def _subject(name: str, evaluation: Evaluation) -> Subject:
 
 
 def _name(evaluation: Evaluation) -> str:
-    """The name of the fakes, as a result says it."""
+    """The name of the fakes, as given in a result."""
     about = evaluation.provenance.get("fake")
     return str(about.get("name", "result")) if isinstance(about, Mapping) else "result"

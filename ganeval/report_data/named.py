@@ -1,4 +1,4 @@
-"""The images that a number points at, by name: fakes next to their nearest reals, and most discriminable images."""
+"""Images by name: fakes with their nearest reals, and most discriminable images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -183,7 +183,7 @@ def _scored(side: FeatureSet, rows: Tensor, scores: Tensor) -> tuple[ScoredImage
 
 
 def _prepared(evaluation: Evaluation, grid: str | Path | None) -> tuple[FeatureSet, FeatureSet]:
-    """The features of the reals and of the fakes; UsageError for an evaluation without them, or a grid of no PNG."""
+    """The features of the reals and of the fakes; UsageError if there are none, or the grid is not a PNG."""
     if grid is not None:
         check_path(Path(grid))
     if evaluation.real is None or evaluation.fake is None:

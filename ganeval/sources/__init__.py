@@ -171,7 +171,7 @@ def _pairs(scheme: str, rest: str) -> object:
 
 
 def _opener(scheme: str, found: object) -> Opener:
-    """What was registered as the opener of a scheme; UsageError for what cannot be called."""
+    """The registered opener of a scheme; UsageError if it cannot be called."""
     if not callable(found):
         raise UsageError(
             f"The source '{scheme}' must be a function of what stands after '{scheme}:', found {type(found).__name__}."
@@ -328,7 +328,7 @@ def lasting(spec: str) -> str:
             )
         return spec
     is_path = _scheme(spec) is None
-    # A slash at the end tells the folder `a,4/` from `a` with the argument 4.
+    # A slash at the end distinguishes the folder `a,4/` from `a` with the argument 4.
     return f"{Path(spec).absolute()}{'/' * spec.endswith('/')}" if is_path else spec
 
 
@@ -388,9 +388,9 @@ def nested_spec(spec: str) -> Nested | None:
 
 
 def _scheme(text: str) -> str | None:
-    """The scheme of "scheme:rest", None for a path or a URL; UsageError for a scheme that nobody knows."""
+    """The scheme of "scheme:rest", None for a path or a URL; UsageError for an unknown scheme."""
     if not text.strip():
-        raise UsageError("An empty text names no images; the folder where you are is '.'.")
+        raise UsageError("An empty text names no images; the current folder is '.'.")
     scheme, colon, _ = text.partition(":")
     if not colon or is_url(text) or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None

@@ -1,4 +1,4 @@
-"""Prefetching: a few threads work ahead of the consumer; results come in order, and a bounded number exist."""
+"""Prefetching: a few threads work ahead of the consumer; results come in order, and their number is bounded."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -8,9 +8,9 @@ from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
-# Finished batches that may wait for the consumer, in addition to the one that each worker is at.
+# Finished batches that may wait for the consumer, in addition to the current batch of each worker.
 WINDOW = 2
-# Seconds for which a whole batch is waited for, before its results are taken one by one: its end may be waiting for
+# Seconds to wait for a whole batch before its results are taken one by one: its end may be waiting for
 # memory that its beginning holds.
 PATIENCE = 0.05
 
@@ -29,7 +29,7 @@ def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tas
 
     def oldest() -> T:
         if next(number) % tasks_per_batch == 0:
-            # Woken once for a batch: a wake for each result, and the changes of threads, take time from small images.
+            # Woken once per batch: with small images, waking for each result and switching threads would cost time.
             wait([pending[min(tasks_per_batch, len(pending)) - 1]], PATIENCE)
         return pending.popleft().result()
 

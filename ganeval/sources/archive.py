@@ -1,4 +1,4 @@
-"""Images inside archives, read in natural order without unpacking: the code that .zip and .tar share, and .zip.
+"""Images inside archives, read in natural order without unpacking: code shared by .zip and .tar, and .zip.
 
 Members are indexed once; each worker then reads one member at a time.
 """
@@ -71,7 +71,7 @@ class ArchiveItems:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What the classes are called, where that is not just their number."""
+        """The names of the classes, unless these are just numbers."""
         return self._images.labelling.class_names
 
     @property
@@ -98,7 +98,7 @@ class ArchiveItems:
         return digest_of(self._bytes(index))
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """Of the archive files' sizes, times and inodes, and of which members are read; None when a file changed."""
+        """A digest of the archive files' sizes, times and inodes, and of the members read; None if a file changed."""
         found = self._files.identity()
         if found is None:
             return None
@@ -108,7 +108,7 @@ class ArchiveItems:
         return Fingerprint(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
 
     def describe(self) -> dict[str, object]:
-        """How many archives there are, where there are several, what was selected, and where the classes were read."""
+        """The number of archives, if several, what was selected, and where the classes were read from."""
         shards = {"shards": len(self._files.paths)} if len(self._files.paths) > 1 else {}
         return {**shards, **self._images.describe()}
 

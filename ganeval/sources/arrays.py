@@ -85,9 +85,10 @@ class ArrayItems:
         return self.load(index).digest
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """Of the file the array is mapped from, None when that changed; without one, of the whole array's bytes.
+        """The fingerprint of the file the array is mapped from, None if it changed; without a file, of all bytes of the
+        array.
 
-        None for other numbers than uint8, too: how they use their range must be seen anew.
+        None for dtypes other than uint8, too: their use of the range must be measured again.
         """
         if self._range is not None:
             return None
@@ -138,7 +139,7 @@ def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, w
 
 
 def _range(images: Tensor | AnyArray) -> str:
-    """A phrase with the range of values in the first image; empty where there is none."""
+    """A phrase with the range of values in the first image; empty if there is no image."""
     if images.ndim == 0:
         return ""
     first = images[:1].cpu() if isinstance(images, Tensor) else images[:1]

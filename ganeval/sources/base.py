@@ -1,4 +1,4 @@
-"""The source protocol: batches of images, how they are read, and the report of a reading."""
+"""The source protocol: batches of images, the settings of a reading, and its report."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -65,7 +65,7 @@ def batch_of(
 
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:
-    # A single image may be very large, and is not copied.
+    # A single image is not copied, because it may be very large.
     if len(images) == 1:
         return images[0].contiguous()[None]
     if images[0].device.type != "cpu":
@@ -136,10 +136,10 @@ def joined_reports(parts: Sequence[tuple[int, ReadReport]]) -> ReadReport:
     """The reports of consecutive parts as one.
 
     Args:
-        parts: For every part, what is added to its indices, and its report.
+        parts: For every part, the offset of its indices, and its report.
 
     Returns:
-        The report of the whole, without repeats, which are known of the whole alone.
+        The report of the whole, without repeats, which are known only for the whole set.
     """
     whole = ReadReport()
     for start, report in parts:
@@ -182,10 +182,9 @@ class Fingerprint:
     Attributes:
         fast: A digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
             file is touched.
-        sizes: A digest of the items' count and sizes: what a changed `fast` falls back on to know whether hashing may
-            pay.
-        settled: Whether any later change must show in `fast`. Not so for a file written a moment ago: written once
-            more, it may keep its times, which have a limited resolution.
+        sizes: A digest of the items' count and sizes: if `fast` changed, it tells whether hashing may pay.
+        settled: Whether any later change is certain to change `fast`. It is not for a file written a moment ago: times
+            have a limited resolution, so another write may not change them.
     """
 
     fast: str | None
@@ -251,7 +250,7 @@ class Source(Protocol):
 
     @abstractmethod
     def part(self, number: int, of: int, batch_size: int) -> "Source | None":
-        """One of the parts that several processes read, or that one process reads one after another.
+        """One of several parts, read by several processes, or by one process one after another.
 
         Args:
             number: Which part, from 0.
@@ -266,7 +265,7 @@ class Source(Protocol):
 
     @abstractmethod
     def fingerprint(self) -> Fingerprint | None:
-        """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
+        """The identity by which the cache finds this source; None if it must not be cached (a live generator)."""
         ...
 
     @abstractmethod
@@ -281,7 +280,7 @@ class Source(Protocol):
 
 
 def part_of(total: int, number: int, of: int, batch_size: int) -> range:
-    """The places of one part: whole batches in contiguous parts that differ by at most one batch.
+    """The indices of one part: whole batches in contiguous parts that differ by at most one batch.
 
     Args:
         total: The number of images.
@@ -290,7 +289,7 @@ def part_of(total: int, number: int, of: int, batch_size: int) -> range:
         batch_size: Images per batch; only the last batch of all may have fewer.
 
     Returns:
-        The places; none where there are fewer batches than parts.
+        The indices; empty for some parts if there are fewer batches than parts.
 
     >>> [part_of(21, number, 3, 4) for number in range(3)]
     [range(0, 8), range(8, 16), range(16, 21)]
@@ -301,13 +300,13 @@ def part_of(total: int, number: int, of: int, batch_size: int) -> range:
 
 
 def length(source: Source) -> int | None:
-    """The number of images, where the source knows it.
+    """The number of images, if the source knows it.
 
     Args:
         source: Any source.
 
     Returns:
-        Its length; None of a stream, where it is known only at the end.
+        Its length; None for a stream, whose length is known only at the end.
 
     >>> length(ganeval.open_source("digits:test"))
     450

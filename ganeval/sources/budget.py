@@ -1,8 +1,8 @@
 """A memory limit for the images that the threads of one reading hold: encoded, decoded, and not yet measured.
 
 Several threads read ahead, and the size of an image is known only from its header. Before allocating, a thread calls
-`claim`, which waits while the other images hold too much. The image that the consumer waits for is always let
-through, so there is no deadlock; at most the limit and one image are held.
+`claim`, which waits while the other images hold too much. The image that the consumer waits for is always admitted, so
+there is no deadlock; at most the limit and one image are held.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class Budget:
 
     @contextmanager
     def loading(self, position: int) -> Iterator[None]:
-        """Within this context, `claim` counts for the image at a position; entered when there is any room."""
+        """Within this context, `claim` counts for the image at a position; waits until there is room."""
         self._wait(position, 1)
         token = _claim.set(lambda count: self._add(position, count))
         try:

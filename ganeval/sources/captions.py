@@ -30,7 +30,7 @@ def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -
         file: The file with the captions; None for one of the folder's own, or else a text file next to each image.
 
     Returns:
-        A caption for each image, where they were read, and the files that have a caption there and do not exist.
+        A caption for each image, where they were read from, and files that have a caption but do not exist.
 
     Raises:
         SourceError: A file cannot be read, an image has no caption or an empty one, or two.
@@ -55,7 +55,7 @@ def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -
 
 
 def _next_to(image: Path) -> str | None:
-    """The text in the file next to an image; None without one."""
+    """The text of the file next to an image; None if there is no such file."""
     path = image.with_suffix(".txt")
     return _text(path) if path.is_file() else None
 

@@ -21,7 +21,7 @@ def images_at(source: Source, indices: Collection[int]) -> Mapping[int, Tensor]:
     if isinstance(source, WrappedSource):
         return {index: source.one(image, index) for index, image in images_at(source.source, indices).items()}
     if isinstance(source, StreamSource):
-        raise SourceError(f"{source.name} is a stream: its images are gone once they are measured.")
+        raise SourceError(f"{source.name} is a stream: its images cannot be read again after they were measured.")
     if isinstance(source, ItemSource):
         return {index: source.image_at(index) for index in sorted(indices)}
     return _read_again(source, set(indices))

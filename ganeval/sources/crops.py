@@ -1,8 +1,8 @@
 """Data sets that need no network: square crops of the photographs that scikit-learn and scikit-image ship.
 
-An image is parted once, by its rows: the lowest 30%, rounded down, are for "test", and all others for "train", so no
-pixel is in both. Crops for training overlap: they begin every quarter of their side. Those for testing, and those of a
-whole image, lie side by side from the top left corner on, and what is left over on the right and below is not used.
+An image is split by rows: the lowest 30%, rounded down, are for "test", and all others for "train", so no pixel is in
+both. Crops for training overlap: their stride is a quarter of their side. Crops for testing, and of a whole image, do
+not overlap; they start at the top left corner, and a remainder on the right and below is not used.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ganeval.sources.arrays import ArrayItems
 from ganeval.sources.labels import Labelling
 
 SIDE = 64
-# There would be very many smaller crops, with little to see in them.
+# Smaller crops would be very many and show little.
 SMALLEST = 8
 TEST_PERCENT = 30
 SPLITS = ("train", "test")
@@ -31,7 +31,7 @@ MAX_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class _CropSpec:
-    """Which crops: of what part (None for all of an image), of what side (None for the usual one)."""
+    """Which crops: their part (None for the whole image) and their side (None for the default)."""
 
     spec: str
     split: str | None
@@ -79,7 +79,7 @@ def skimage_set(rest: str) -> ArrayItems:
 def _faces(wanted: _CropSpec) -> NDArray[np.uint8]:
     """uint8 [N, 25, 25, 1]."""
     if wanted.side is not None:
-        raise UsageError(f"'{wanted.spec}': the faces are whole images of 25 x 25 pixels, of which there are no crops.")
+        raise UsageError(f"'{wanted.spec}': the faces are whole images of 25 x 25 pixels; they have no crops.")
     faces = np.rint(_shipped("lfw_subset")[:FACES, :, :, 0] * 255).astype(np.uint8)[..., None]
     test = np.arange(len(faces)) % TEST_EVERY == 0
     chosen: NDArray[np.uint8] = faces[{"train": ~test, "test": test, None: np.ones_like(test)}[wanted.split]]
@@ -99,13 +99,13 @@ def _shipped(name: str) -> NDArray[Any]:
             "package."
         ) from error
     except Exception as error:
-        # Images that a version of it does not ship are downloaded.
+        # Images that the installed version does not ship are downloaded.
         raise SourceError(f"scikit-image cannot load its image {name} ({type(error).__name__}: {error}).") from error
     return found if found.shape[-1] == 3 else found[..., None]
 
 
 def _wanted(spec: str, words: Sequence[str], form: str) -> _CropSpec:
-    """What the words after the name ask for: a part, a side, both in this order, or nothing."""
+    """The request after the name: a part, a side, both in this order, or nothing."""
     rest = list(words)
     split = rest.pop(0) if rest and rest[0] in SPLITS else None
     side = rest.pop(0) if rest and rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < MAX_DIGITS else None

@@ -77,7 +77,7 @@ def torchvision_set(name: str, split: str) -> Items:
     _check_split(name, split, tuple(known.splits))
     loaded = _load_or_download(name, known, known.splits[split])
     if name == "celeba":
-        # Its images are files in one folder, and are decoded in parallel as those of any folder.
+        # Its images are files in one folder, decoded in parallel like those of any folder.
         folder = Path(loaded.root) / loaded.base_folder / "img_align_celeba"
         return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
@@ -92,7 +92,7 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
     load = getattr(torchvision.datasets, known.name)
     folder = data_root()
     try:
-        # torchvision prints; standard output belongs to results.
+        # torchvision prints, but standard output is for results.
         with redirect_stdout(sys.stderr):
             try:
                 return load(folder, download=False, **options)
@@ -201,7 +201,7 @@ class DatasetItems:
         return None
 
     def describe(self) -> dict[str, object]:
-        """The declared range, where there is one, and where the classes were read."""
+        """The declared range, if any, and where the classes were read from."""
         return {**self._declared.told, **self._labelling.describe()}
 
 
@@ -226,7 +226,7 @@ def _targets(dataset: Indexable) -> Labelling:
 
 
 def _second(labels: Tensor) -> Labelling:
-    """The classes from the second tensor of a TensorDataset; floats are taken for something else."""
+    """The classes from the second tensor of a TensorDataset; floats are not taken for classes."""
     origin = "the second tensor"
     if labels.is_floating_point() or labels.is_complex():
         dtype = str(labels.dtype).removeprefix("torch.")
@@ -235,7 +235,7 @@ def _second(labels: Tensor) -> Labelling:
 
 
 def _of_pairs(items: Sequence[object]) -> Labelling:
-    """The classes from the (image, label) pairs of a list; none where no image has a label."""
+    """The classes from the (image, label) pairs of a list; none if no image has a label."""
     labels = [split_labels(item)[1] for item in items]
     if all(label is None for label in labels):
         return Labelling()

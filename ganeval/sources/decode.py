@@ -1,8 +1,8 @@
 """Decoding of image files to uint8 RGB, with a list of the conversions that were needed.
 
-Pillow decodes everything, as it does in the tools that published numbers come from; colour JPEGs are left to
-simplejpeg where it is installed and equal to Pillow (jpeg.py). torchvision's decoders are 1.2 (PNG) and 1.8 (JPEG)
-times faster, but deprecated since 0.29, and a corrupt PNG can crash the process.
+Pillow decodes everything, as it does in the tools that published numbers come from; colour JPEGs are decoded by
+simplejpeg if it is installed and equal to Pillow (jpeg.py). torchvision's decoders are 1.2 (PNG) and 1.8 (JPEG) times
+faster, but deprecated since 0.29, and a corrupt PNG can crash the process.
 """
 
 import re
@@ -70,13 +70,13 @@ FORMATS: Mapping[str, ImageFormat] = MappingProxyType(
         "TIFF": ImageFormat((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
         "GIF": ImageFormat((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
         "PPM": ImageFormat((".ppm", ".pgm", ".pbm", ".pnm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
-        # Four bytes of length, and then the type.
+        # Four bytes of length, followed by the type.
         "AVIF": ImageFormat((".avif",), (b"\0\0\0",), _avif),
     }
 )
 SUFFIXES: tuple[str, ...] = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
 
-# Other files that are often named like images, by their first bytes.
+# Other files that are often named like images, identified by their first bytes.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype html", "an HTML page, perhaps a failed download"),
     (b"<html", "an HTML page, perhaps a failed download"),
@@ -130,7 +130,7 @@ def _decode(data: bytes, name: str) -> Decoded:
         conversions.append("EXIF orientation ignored")
     fast = fast_decoder() if found == "JPEG" and image.mode == "RGB" else None
     if fast is not None:
-        # What it has a remark on, Pillow decodes, or refuses in its own words.
+        # Pillow decodes, or refuses, every file that simplejpeg warns about.
         with suppress(ValueError):
             planes = np.ascontiguousarray(fast(data).transpose(2, 0, 1))
             return Decoded(torch.from_numpy(planes), tuple(conversions))

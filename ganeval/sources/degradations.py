@@ -1,6 +1,6 @@
-"""Degradations, which make the inputs of image-to-image models from the images these are to give back.
+"""Degradations: they make the inputs of image-to-image models from the target images.
 
-Enlarging is with them: it brings small images back to the size of the originals, as the simplest rival of such a model.
+Enlarging is included: it brings small images back to the original size, as the simplest baseline for such a model.
 Each is a change of every image of any source, applied as it is read.
 """
 
@@ -84,7 +84,7 @@ def _resized(images: Tensor, width: int, height: int) -> Tensor:
 
 
 def hole(images: Tensor, pixels: int | None = None) -> Tensor:
-    """A square in the middle is filled with grey, (127, 127, 127). pixels: its side, None for half the shorter side."""
+    """Fill a square in the middle with grey, (127, 127, 127). pixels: its side, None for half the shorter side."""
     height, width = images.shape[2:]
     shorter = min(height, width)
     side = max(1, shorter // 2) if pixels is None else pixels
@@ -106,7 +106,7 @@ def grey(images: Tensor) -> Tensor:
 def edges(images: Tensor) -> Tensor:
     """Magnitude of Sobel's gradient of the luma, white on black; the image is continued by its outermost pixels.
 
-    Scaled so that a straight step of 128 grey levels gives 255; what is stronger is clipped. The scale is the same for
+    Scaled so that a straight step of 128 grey levels gives 255; stronger edges are clipped. The scale is the same for
     all images.
     """
     luma = pad(grey(images)[:, :1].float(), (1, 1, 1, 1), mode="replicate")

@@ -1,4 +1,4 @@
-"""Encoded images that are read once and in order, from shards: a tar that is streamed, a data set of the Hub."""
+"""Encoded images that are read once and in order, from shards: a streamed tar, a data set of the Hub."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 
 
 class EncodedStream:
-    """A source of shards, each of which is read from its start to its end: a thread reads, others decode.
+    """A source of shards, each of which is read from start to end: one thread reads, others decode.
 
     The number of images is known only at the end. A process takes whole shards as its part.
     """
@@ -56,7 +56,7 @@ class EncodedStream:
         return self._num_samples
 
     def first(self, num_samples: int | None, *, name: str) -> "EncodedStream":
-        """The first images of the stream, None for all, under the name that the user wrote."""
+        """The first images of the stream (None: all), under the name that the user wrote."""
         if num_samples is not None and num_samples < 1:
             raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
         taken = copy(self)
@@ -86,7 +86,7 @@ class EncodedStream:
         """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
         rows, total = 0, self._num_samples
         with closing(_ahead(self._numbered(), reading.batch_size)) as images:
-            # Batches end where a shard does, so that they are the same however many processes share the shards.
+            # Batches end at the end of a shard, so that they do not depend on the number of processes.
             for _, shard in groupby(islice(images, total), key=itemgetter(0)):
                 loads = (partial(_decoded, image) for _, image in shard)
                 first = rows + len(report.skipped)
@@ -103,7 +103,7 @@ class EncodedStream:
             raise nothing_read(self.name, report)
 
     def fingerprint(self) -> Fingerprint | None:
-        """That of the shards; None where nothing is known of them before they are read."""
+        """The fingerprint of the shards; None if nothing is known of them before they are read."""
         found = self._fingerprint()
         if found is None or found.fast is None or (self._num_samples is None and not self._is_part):
             return found
@@ -128,7 +128,7 @@ def _decoded(image: Encoded) -> Item:
 
 
 def _ahead(values: Iterator[T], count: int) -> Generator[T]:
-    """The values of an iterator, of which a thread takes up to about three times `count` ahead."""
+    """The values of an iterator; a thread reads up to about three times `count` ahead."""
     taking = in_order(repeat(partial(next, values, None)), workers=1, stop=Event(), tasks_per_batch=count)
     with closing(taking):
         for value in taking:

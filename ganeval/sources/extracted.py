@@ -1,14 +1,14 @@
 """Files of extracted features: of a whole set of images, or of some of its parts, which can be merged.
 
 A file is an .npz that is not compressed. For every output of the extractor it has the rows, float32 [n, D], by the name
-of the output, and besides them
+of the output, and also
 
     pixels       int64 [n], from `duplicates.pixel_digests`; images of equal pixels have equal rows
-    contents     uint8 [n, 16], the content digests of the images; not of live generators
-    labels       int64, the class of every image, of those that could not be read, too; where classes are known
-    class_names  of classes 0, 1, ..., where they have names
+    contents     uint8 [n, 16], the content digests of the images; absent for live generators
+    labels       int64, the class of every image, also of unreadable ones; if classes are known
+    class_names  of classes 0, 1, ..., if they have names
     extractor    its name
-    part         JSON: what is known of the set and of its part
+    part         JSON: a description of the set and of its part
 
 A file of all images of a set has also the statistics of the features: `mu`, `sigma` and `ganeval`, as in the files of
 `sources.statistics`, for programs that read these.
@@ -44,28 +44,28 @@ from ganeval.sources.statistics import statistics_entry
 
 SCHEMA = 1
 SUFFIX = ".npz"
-# The member that tells these files from others.
+# The member that identifies these files.
 MEMBER = "part"
 # Exceptions of reading a damaged file.
 DAMAGED = (*CORRUPT, KeyError, TypeError, AttributeError, zlib.error)
-# How many shards are named in a message.
+# Number of shards listed in a message.
 NAMED = 12
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PartHeader:
-    """What a file says of its rows.
+    """The description of a file's rows.
 
     Attributes:
         shared: What all parts of one set have in common, as JSON: `measured` (the extractor, the protocol and how the
             images were prepared), `outputs`, `ddof`, `source` (its kind and description), `class_names`, `remarks`,
-            `labelled`, `live`, `identity` (what tells the set from others), `batch_size`, `total` and `shards`.
+            `labelled`, `live`, `identity` (what identifies the set), `batch_size`, `total` and `shards`.
         name: Of the set, as the user wrote it.
         ranges: The places of the images, as ascending pairs of the first and the one after the last.
         report: How they were read; indices are places.
-        fingerprint: Changes when the files of the set are touched (`Fingerprint.fast`); None where there are none, and
-            of merged parts. Its key in the file is "stamp".
+        fingerprint: Changes when the files of the set are touched (`Fingerprint.fast`); None if there are no files, and
+            for merged parts. Its key in the file is "stamp".
     """
 
     shared: Mapping[str, Any]
@@ -86,7 +86,7 @@ class PartHeader:
 
     @property
     def complete(self) -> bool:
-        """Whether all images of the set are here."""
+        """Whether all images of the set are in the file."""
         return self.images == int(self.shared["total"])
 
     def places(self, shard: int) -> range:
@@ -94,7 +94,7 @@ class PartHeader:
         return part_of(self.shared["total"], shard - 1, self.shared["shards"], self.shared["batch_size"])
 
     def missing(self) -> tuple[int, ...]:
-        """The shards of which images are missing, as numbers from 1."""
+        """The shards with missing images, numbered from 1."""
         found = []
         for shard in range(1, self.shared["shards"] + 1):
             places = self.places(shard)
@@ -117,7 +117,7 @@ class PartHeader:
 
     @classmethod
     def of(cls, text: str, path: Place) -> "PartHeader":
-        """The header in a text; SourceError for a newer one, and what damage raises."""
+        """The header from a text; SourceError for a newer schema; damage raises other errors."""
         kept = parse_json(text)
         if int(kept["schema"]) > SCHEMA:
             raise SourceError(f"{path} has schema {kept['schema']}, and this ganeval reads up to {SCHEMA}; update it.")
@@ -126,7 +126,7 @@ class PartHeader:
 
 
 def united(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Ranges that do not overlap, ascending, with neighbours joined and without empty ones."""
+    """Normalise ranges that do not overlap: ascending, adjacent ones joined, empty ones removed."""
     found: list[Range] = []
     for start, stop in sorted(ranges):
         if found and found[-1][1] == start:
@@ -137,7 +137,7 @@ def united(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 
 def shard_names(shards: Sequence[int]) -> str:
-    """Shards in a message: a few by their numbers, and how many more."""
+    """Shards in a message: the numbers of a few, and how many more."""
     listed = ", ".join(map(str, shards[:NAMED]))
     more = f" and {len(shards) - NAMED} more" if len(shards) > NAMED else ""
     return f"shard {listed}" if len(shards) == 1 else f"shards {listed}{more}"
@@ -155,7 +155,7 @@ def is_extracted(path: Place) -> bool:
 
 
 class PartFile:
-    """A file of extracted features, of which the header has been read.
+    """A file of extracted features whose header has been read.
 
     Raises:
         SourceError: It cannot be read, or is damaged.
@@ -187,7 +187,7 @@ class PartFile:
         return SourceError(f"{self.path} is damaged ({told(error)}); remove it and extract that shard again.")
 
     def check(self) -> None:
-        """Read every byte; SourceError where one is not as it was written."""
+        """Read every byte; SourceError if the file is damaged."""
         try:
             with open_zip_file(self.path) as archive:
                 bad = archive.testzip()
@@ -197,7 +197,7 @@ class PartFile:
             raise self.damaged(zipfile.BadZipFile(f"the checksum of {bad.removesuffix('.npy')} is another"))
 
     def array(self, name: str) -> NDArray[Any] | None:
-        """One of the small arrays; None where there is none. SourceError where it is damaged."""
+        """One of the small arrays; None if there is none. SourceError if it is damaged."""
         if name not in self._names:
             return None
         try:
@@ -214,7 +214,7 @@ class PartFile:
         return found
 
     def width(self, output: str) -> int | None:
-        """The width of an output; None where there are no rows."""
+        """The width of an output; None if there are no rows."""
         try:
             with open_zip_file(self.path) as archive, archive.open(f"{output}.npy") as stream:
                 return _shape(stream)[1]
@@ -224,7 +224,7 @@ class PartFile:
             raise self.damaged(error) from error
 
     def blocks(self, output: str, start: int, stop: int) -> Iterator[FeatureArray]:
-        """Rows of an output, a bounded number at a time; SourceError where they are all read, and not as written."""
+        """Rows of an output, a bounded number at a time; SourceError at the end if they are damaged."""
         if stop == start:
             return
         if stop - start < self.header.count:
@@ -269,9 +269,9 @@ class PartRows:
     """The arrays of a file.
 
     Attributes:
-        outputs: The width and the rows of every output, a piece at a time; none where there are no rows.
+        outputs: The width and the rows of every output, in pieces; none if there are no rows.
         pixels: int64 [n].
-        contents: uint8 [n, 16]; None of live generators.
+        contents: uint8 [n, 16]; None for live generators.
         labels: int64, one per image; None where they are not known.
     """
 
@@ -282,7 +282,7 @@ class PartRows:
 
 
 def write_part(path: Place, header: PartHeader, rows: PartRows) -> None:
-    """Write a file whole or not at all; equal rows give equal bytes. ResultError when the place refuses."""
+    """Write a file atomically; equal rows give equal bytes. ResultError if the file cannot be written."""
     whole = header.complete and header.count > 1
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         write_array(archive, MEMBER, np.array(header.to_text()))
@@ -302,7 +302,7 @@ def write_part(path: Place, header: PartHeader, rows: PartRows) -> None:
 
 
 class _MomentsOfBlocks:
-    """The moments of blocks that pass by."""
+    """The moments of blocks, accumulated as the blocks are passed on."""
 
     moments: Moments | None = None
 
@@ -314,7 +314,7 @@ class _MomentsOfBlocks:
 
 
 def _in_blocks(pieces: Iterable[FeatureArray]) -> Iterator[FeatureArray]:
-    """The same rows, CHUNK of them at a time: moments of these are to the last digit those of all rows at once."""
+    """The same rows, CHUNK at a time: their moments equal those of all rows at once, to the last digit."""
     waiting: list[FeatureArray] = []
     count = 0
     for piece in pieces:
@@ -341,7 +341,7 @@ def _write_statistics(archive: zipfile.ZipFile, header: PartHeader, summed: _Mom
 
 
 class Extracted(WithoutImages):
-    """Features of a whole set of images that were extracted before, in place of the images.
+    """Previously extracted features of a whole set of images, used instead of the images.
 
     Args:
         file: Where they are.
@@ -376,13 +376,13 @@ class Extracted(WithoutImages):
 
     @property
     def measured(self) -> Mapping[str, object]:
-        """The extractor, the protocol and the rest of how they were measured."""
+        """How the features were extracted: the extractor, the protocol and the rest of the setup."""
         found: Mapping[str, object] = self._file.header.shared["measured"]
         return found
 
     @property
     def outputs(self) -> frozenset[str]:
-        """The outputs of the extractor that are there."""
+        """The outputs of the extractor in the file."""
         return frozenset(self._file.header.shared["outputs"])
 
     @property
@@ -440,13 +440,13 @@ class Extracted(WithoutImages):
         return part
 
     def digest(self) -> str | None:
-        """The content digest of the images; None of live generators."""
+        """The content digest of the images; None for live generators."""
         if self._contents is None:
             return None
         return blake2b(np.ascontiguousarray(self._contents).data, digest_size=32).hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """What was said of the set when it was extracted, its name and kind, and the subset."""
+        """The description of the set from its extraction, its name and kind, and the subset."""
         header = self._file.header
         said = dict(header.shared["source"])
         described: dict[str, object] = {"extracted": {"name": header.name, "kind": said.pop("kind")}, **said}

@@ -1,4 +1,4 @@
-"""Fashion-MNIST where Debian's package puts it: four gzipped files in the idx format of MNIST."""
+"""Fashion-MNIST from Debian's package: four gzipped files in the idx format of MNIST."""
 
 import gzip
 import math
@@ -26,7 +26,7 @@ class Packaged:
 
 
 def packaged(*, train: bool) -> Packaged | None:
-    """The training or the test split; None where the package is not installed. SourceError for a damaged file."""
+    """The training or the test split; None if the package is not installed. SourceError for a damaged file."""
     part = "train" if train else "t10k"
     images, labels = FOLDER / f"{part}-images-idx3-ubyte.gz", FOLDER / f"{part}-labels-idx1-ubyte.gz"
     if not images.exists():

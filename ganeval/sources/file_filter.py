@@ -12,10 +12,11 @@ MAGIC = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Patterns of relative names: a file is taken if it matches any of `include` (or there are none), and no `exclude`.
+    """Patterns of relative names: a file is taken if it matches any `include` pattern (or there are none), and no
+    `exclude` pattern.
 
-    `*`, `?` and `[a-z]` match within one part of a name, `**` any number of folders. A pattern with a slash in it is
-    relative to the root, one without matches at any depth, and one that matches a folder takes all that is in it.
+    `*`, `?` and `[a-z]` match within one part of a name, `**` any number of folders. A pattern with a slash is relative
+    to the root, one without matches at any depth, and one that matches a folder takes everything in it.
     """
 
     include: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What folders and archives share: which names are images, their order, class numbers, and content digests."""
+"""Code shared by folders and archives: which names are images, their order, class numbers, and content digests."""
 
 import lzma
 import os
@@ -27,12 +27,12 @@ from ganeval.sources.known_layouts import layout_hint
 DIGEST_SIZE = 16
 # The maximum length of a file name.
 MAX_DIGITS = 255
-# Pillow's limit of pixels in four channels of 16 bits. A larger file is not an image, or it is a bomb.
+# Pillow's limit of pixels in four channels of 16 bits. A larger file is not an image, or is a decompression bomb.
 ENCODED_LIMIT = 8 * 89_478_485
-# What Python's archive readers raise for corrupt archives.
+# Exceptions of Python's archive readers for corrupt archives.
 CORRUPT = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, OverflowError),
-    # An unknown compression method, and endlessly nested headers.
+    # For an unknown compression method, and for endlessly nested headers.
     RuntimeError,
 )
 # Compressed bytes of bzip2 and LZMA that are inflated at a time: 40 bytes of bzip2 can inflate to 45 MB.
@@ -59,7 +59,7 @@ def load_encoded(data: bytes, name: str, label: int | None) -> Item:
 
 
 def read_image_file(path: Place) -> bytes:
-    """The bytes of an image file; DecodeError where it cannot be read, or is not a regular file of a possible size."""
+    """The bytes of an image file; DecodeError if it cannot be read, is too large, or is not a regular file."""
     try:
         if isinstance(path, RemotePath):
             count = size_of(path)
@@ -88,12 +88,12 @@ def is_hidden(name: str) -> bool:
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
-    """2 before 10; names that differ only in leading zeros keep their plain order."""
+    """A sort key with 2 before 10; names that differ only in leading zeros keep their plain order."""
     return natsorted(sorted(names))
 
 
 def class_numbers(names: Sequence[str]) -> list[int] | None:
-    """Class names as whole numbers.
+    """Convert class names to whole numbers.
 
     Args:
         names: The names.
@@ -113,7 +113,7 @@ def class_numbers(names: Sequence[str]) -> list[int] | None:
 
 
 def no_images(where: str, others: Iterable[str]) -> SourceError:
-    """The error for a place without images: what was expected, and what was found."""
+    """The error for a folder or archive without images: what was expected, and what was found."""
     others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {printable(suffix)}" for suffix, count in found.most_common(8)) or "nothing at all"
@@ -123,12 +123,12 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
 
 
 def is_settled(seen: Iterable[FileFingerprint]) -> bool:
-    """Whether a file written from now on gets another time than these; call it after they were made, before reading."""
+    """Whether a file written from now on gets a later time than these files; call it before reading them."""
     return time.time_ns() - max(file.changed_ns for file in seen) > FINENESS_NS
 
 
 class Opened:
-    """The identity of files from just before they were opened, to tell whether they changed while they were read.
+    """The identity of files just before they are opened, to detect changes while they are read.
 
     Create it before the files are opened. Raises SourceError when one of them does not exist.
     """
@@ -143,7 +143,7 @@ class Opened:
     def identity(self) -> tuple[bytes, bool] | None:
         """A digest that changes when one of them is touched, and whether they are settled.
 
-        None when they changed, and where nothing is known of a remote file that would change with it.
+        None if they changed, or if a remote file has no property that changes with it.
         """
         seen = [file for file in file_fingerprints(self.paths) if file is not None and file.identity is not None]
         if seen != self._before:
@@ -163,7 +163,7 @@ def inflated(stream: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
     """The bytes of an open member of a zip, in pieces of a bounded size."""
     size = 1 << 20
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and isinstance(stream, zipfile.ZipExtFile):
-        # For these methods, `read` inflates all that it has read, however few bytes were asked for.
+        # For these methods, `read` inflates everything it has read, even if fewer bytes are requested.
         size = stream.MIN_READ_SIZE = STEP
     while piece := stream.read(size):
         yield piece
@@ -192,7 +192,7 @@ def open_zip_file(path: Place) -> zipfile.ZipFile:
 
 
 def refuse_pickle(path: Place) -> None:
-    """Raise SourceError for a Python pickle, by its name or its content: loading one runs code."""
+    """Raise SourceError for a Python pickle, detected by name or content: loading one runs code."""
     if path.suffix.lower() in (".pkl", ".pickle") or _is_pickle(path):
         raise SourceError(
             f"{path} is a pickle, and pickles of images are never loaded, because loading one runs code. "
@@ -206,7 +206,7 @@ def from_pickle(path: Place) -> str:
     load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
     item = ".item()" if path.suffix.lower() == ".npy" else ""
     return (
-        "If it holds images, convert it once, where you trust it, to numpy.savez('images.npz', arr_0=images) of uint8 "
+        "If it holds images, convert it once, if you trust it, to numpy.savez('images.npz', arr_0=images) of uint8 "
         f"[N, height, width, 3]. As REAL, statistics in a .pkl of a known layout are read without running code. "
         f"If it holds statistics: d = {load}{item}; "
         f"numpy.savez('{path.stem}-statistics.npz', mu=d['mu'], sigma=d['sigma'])"

@@ -46,7 +46,7 @@ class FolderItems:
         where: str | None = None,
         select: FileFilter = EVERYTHING,
     ) -> None:
-        """names: posix paths relative to `root`, where a list gives them; otherwise the folder is searched.
+        """names: posix paths relative to `root`, if a list gives them; otherwise the folder is searched.
 
         labels: one per name, as the list has them. where: the name of this place in messages.
         """
@@ -74,7 +74,7 @@ class FolderItems:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What the classes are called, where that is not just their number."""
+        """The names of the classes, unless these are just numbers."""
         return self._files.labelling.class_names
 
     @property
@@ -108,7 +108,7 @@ class FolderItems:
         return digest_of(self._bytes(index))
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """Of the files' relative paths and identities; None where a server says nothing that changes with a file."""
+        """A digest of the files' relative paths and identities; None if a server has nothing that tells of changes."""
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
         files = []
@@ -125,7 +125,7 @@ class FolderItems:
         return Fingerprint(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 
     def describe(self) -> dict[str, object]:
-        """What was selected and left out, and where the classes were read."""
+        """What was selected and left out, and where the classes were read from."""
         return self._files.describe()
 
     def _read(self, name: str) -> bytes:
@@ -169,12 +169,12 @@ def is_file(path: Place) -> bool:
 
 
 def distinct(root: Path, folders: Sequence[str]) -> list[str]:
-    """The folders of `root`, without those that are, by a link, an earlier one."""
+    """The folders of `root`, without links to earlier ones."""
     return list({_identity(root / name): name for name in reversed(folders)}.values())[::-1]
 
 
 def visible(folder: Path) -> list[str]:
-    """The names in a folder that are not hidden, in a fixed order; SourceError where it cannot be searched."""
+    """The names in a folder that are not hidden, in a fixed order; SourceError if it cannot be searched."""
     return [entry.name for entry in _scan(folder)[1]]
 
 
@@ -197,9 +197,9 @@ class Found(NamedTuple):
 
 
 def walk(root: Place, starts: Sequence[str] = ("",)) -> Found:
-    """What is in and under the folders `starts` of `root`, each "" or a relative posix path with a slash at the end.
+    """Everything in and under the folders `starts` of `root`, each "" or a relative posix path with a slash at the end.
 
-    A folder is searched once, under its real name before those that links give it. Raises SourceError for a folder
+    A folder is searched once, under its real name rather than that of a link. Raises SourceError for a folder
     that cannot be searched.
     """
     if isinstance(root, RemotePath):
@@ -243,7 +243,7 @@ def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
         with os.scandir(folder) as scan:
             entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        # The end of a very long path is enough to find it.
+        # The end of a very long path is enough to recognise it.
         name = printable(str(folder))
         shown = name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}"
         raise SourceError(f"The folder {shown} cannot be read ({error.strerror or error}).") from error
@@ -266,6 +266,6 @@ def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:
             entry.stat()
             return None
     except OSError:
-        # A broken link, or one to itself: if it is named like an image, it counts as an image that cannot be read.
+        # A broken link, or one to itself: if it is named like an image, it counts as an unreadable image.
         return "file"
     return "file"

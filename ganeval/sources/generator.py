@@ -25,17 +25,17 @@ from ganeval.ranges import RANGES, ValueRange
 from ganeval.sources.base import Fingerprint, Group, ImageBatch, Reading, ReadReport, part_of
 from ganeval.sources.sandbox import Sandbox
 
-# Images per call of `sample`. It is fixed, because how many images are drawn at once decides which are drawn.
+# Images per call of `sample`. It is fixed, because the images depend on how many are drawn at once.
 CHUNK = 32
 # Odd, and far from small fractions of 2^32: the chunks of nearby seeds lie far apart.
 SEED_STEP = 2_654_435_761
 
 
 def chunk_seed(seed: int, number: int) -> int:
-    """The seed of a chunk of CHUNK images, so that any process can draw it without those before.
+    """The seed of a chunk of CHUNK images, so that any process can draw it without the chunks before it.
 
-    Generators on the CPU use 32 bits of a seed. Chunks of one seed differ in theirs up to 2^32 chunks, and those of
-    seeds below 1,000 for the first 100,000 chunks.
+    Generators on the CPU use 32 bits of a seed. The seeds of up to 2^32 chunks of one seed differ, and so do those of
+    the first 100,000 chunks of all seeds below 1,000.
 
     Args:
         seed: Of all images.
@@ -79,8 +79,8 @@ class GeneratorSource:
         name: What results call it.
         num_samples: How many images to draw; None for the generator's own `num_samples`.
         seed: Seed of the draws and of the order of classes.
-        classes: The classes to draw, in turn, of a conditional generator; None for all, balanced.
-        value_range: Of the images, where the generator does not declare one.
+        classes: The classes to draw in turn, for a conditional generator; None for all, balanced.
+        value_range: The range of the images, if the generator does not declare one.
     """
 
     kind = "generator"
@@ -158,11 +158,11 @@ class GeneratorSource:
                 yield ImageBatch((Group(tuple(range(len(images))), images),), labels=named)
 
     def fingerprint(self) -> Fingerprint | None:
-        """None: what a generator will draw is not known before it draws."""
+        """None: the images of a generator are not known before they are drawn."""
         return None
 
     def digests(self) -> Iterator[bytes]:
-        """None to be had: a live generator is not cached."""
+        """Empty: a live generator is not cached."""
         return iter(())
 
     def describe(self) -> dict[str, object]:
@@ -182,7 +182,7 @@ class GeneratorSource:
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
-            raise UsageError(f"{self.name} has no classes, so none can be requested; leave them out.")
+            raise UsageError(f"{self.name} has no classes, so none can be requested; request no classes.")
         wrong = [one for one in classes if not 0 <= one < self._classes]
         if wrong or not classes:
             found = f"found {wrong[0]}" if wrong else "found none"
@@ -200,7 +200,7 @@ class GeneratorSource:
         return labels
 
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
-        """The images of this part, in chunks that are drawn whole and cut at the part's ends."""
+        """The images of this part: whole chunks are drawn, then cut at the part's ends."""
         first, stop = self._places.start, self._places.stop
         for start in range(first // CHUNK * CHUNK, stop, CHUNK):
             count = min(CHUNK, self._num_samples - start)
@@ -210,13 +210,13 @@ class GeneratorSource:
             try:
                 with Sandbox(self.generator, seed), torch.no_grad():
                     drawn: object = self.generator.sample(count, labels=wanted, rng=rng)
-            # A user's generator may raise anything, or even exit.
+            # A user's generator may raise any exception, or even exit.
             except (Exception, SystemExit) as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
             yield self._checked(drawn, count, slice(max(first - start, 0), stop - start), report)
 
     def _checked(self, drawn: object, count: int, taken: slice, report: ReadReport) -> Tensor:
-        """What is taken of what `sample` returned, as uint8 [n, 3, H, W] on its device; GeneratorError otherwise."""
+        """The images that `sample` returned, as uint8 [n, 3, H, W] on its device; GeneratorError otherwise."""
         if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
         images = as_tensor(drawn, where=f"{self.name}: sample({count})")
@@ -229,7 +229,7 @@ class GeneratorSource:
                 f"sample({count}) returned {str(images.dtype).removeprefix('torch.')} and declares no range; give the "
                 f"generator an attribute value_range, one of {', '.join(RANGES)}."
             )
-        # What is drawn waits while more is drawn, and a generator may use the memory of its images again.
+        # Copied, because images wait while more are drawn, and a generator may reuse their memory.
         images = images[taken].clone() if images.dtype == torch.uint8 else images[taken]
         if images.shape[1] == 1:
             report.conversions["greyscale"] += len(images)

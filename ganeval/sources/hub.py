@@ -1,6 +1,6 @@
 """Data sets of the Hugging Face Hub by name, streamed: `hfds:NAME[:SPLIT]`, with options `?config=...&image=...`.
 
-NAME is what `datasets.load_dataset` takes: `ylecun/mnist`, or a local folder. Images are decoded as those of files are.
+NAME is what `datasets.load_dataset` takes: `ylecun/mnist`, or a local folder. Images are decoded like those of files.
 A process takes whole files (or row groups) as its part, so that each image is read exactly once.
 """
 
@@ -20,7 +20,7 @@ OPTIONS = ("config", "split", "image", "label", "revision")
 
 
 def open_hub_dataset(rest: str) -> EncodedStream:
-    """The images of one split; UsageError for a split or column that there is not, SourceError for no such data set."""
+    """The images of one split; UsageError for a missing split or column, SourceError for a missing data set."""
     name, split, asked = _parsed(rest)
     try:
         import datasets
@@ -91,7 +91,7 @@ def _columns(where: str, features: Any, asked: Mapping[str, str]) -> tuple[str, 
 
 
 def _images(read: Any, shard: tuple[int, int], columns: tuple[str, str | None], where: str) -> Iterator[Encoded]:
-    """The images of one shard: (their number, its place)."""
+    """The images of one shard, given as (their number, its place)."""
     (count, place), (image, label) = shard, columns
     try:
         for row, value in enumerate(read.shard(count, place)):
@@ -107,7 +107,7 @@ def _images(read: Any, shard: tuple[int, int], columns: tuple[str, str | None], 
 
 
 def _fingerprint(builder: Any, split: str, image: str) -> Fingerprint | None:
-    """Of the files of the split: the commit on the Hub, or the identities of others; None where neither is known."""
+    """A digest of the split's files: their commit on the Hub, or their identities; None if neither is known."""
     files = (builder.config.data_files or {}).get(split)
     origins = getattr(files, "origin_metadata", None)
     if not files or not origins or len(origins) != len(files):

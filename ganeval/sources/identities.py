@@ -1,8 +1,8 @@
 """A data set of identities that needs no network: coloured handwritten digits, two renderings of each.
 
 An identity is a digit, a slant and a colour; its renderings are two handwritten digits of scikit-learn with that slant.
-The colour shows only in the middle square of half the side: an image with a hole there tells the digit and the slant,
-and the other rendering tells the colour.
+The colour is visible only in a middle square of half the side: an image with a hole there shows the digit and the
+slant, and the other rendering shows the colour.
 """
 
 import colorsys
@@ -17,7 +17,7 @@ from ganeval.sources.datasets import digits
 from ganeval.sources.labels import Labelling
 
 SIDE = 16
-# Identities of each part, and the seed of their digits, slants and colours.
+# Number of identities in each part, and the seed of their digits, slants and colours.
 PARTS = {"train": (1000, 0), "test": (200, 1)}
 RENDERINGS = 2
 # The largest shift of a row by the slant, as a share of its distance from the middle.

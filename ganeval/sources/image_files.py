@@ -1,4 +1,4 @@
-"""Which files of a folder or an archive are images, their classes, and what the user should know about them."""
+"""Which files of a folder or an archive are images, their classes, and remarks about them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,11 +13,11 @@ from ganeval.sources.label_files import LABEL_FILES
 from ganeval.sources.labelling import Read, label_images
 from ganeval.sources.labels import Labelling, by_value
 
-# Pictures of unsupported kinds: a folder that has some among its images gets a warning.
+# Unsupported image formats: a folder with such files among its images gets a warning.
 OTHER_PICTURES = frozenset(
     (".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".svg", ".exr", ".hdr", ".pfm", ".ico", ".dds", ".dng")
 )
-# Number of suffixes in the provenance's count of left-out files.
+# Maximum number of suffixes in the provenance's count of left-out files.
 COUNTED = 8
 
 
@@ -49,9 +49,9 @@ class ImageFiles:
     ) -> None:
         """files: relative posix names. read: gives the bytes of a file. where: the name of the place in messages.
 
-        shards: whether the first part of every name is one of several archives, not a folder. listed: the images, where
-        a list gives them. is_there: whether a file exists, where `files` does not have all files.
-        Raises SourceError for a place without images, or when the selection excludes all of them.
+        shards: whether the first part of every name is one of several archives, not a folder. listed: the images, if a
+        list gives them. is_there: whether a file exists, if `files` does not have all files. Raises SourceError if
+        there are no images, or the selection excludes all of them.
         """
         self._files = dict.fromkeys(files)
         self._images = natural_order(filter(is_image, self._files)) if listed is None else list(listed.names)
@@ -67,7 +67,7 @@ class ImageFiles:
 
     @property
     def file_names(self) -> Sequence[str]:
-        """The names in the set: without the archive, where there are several."""
+        """The names in the set; with several archives, without the name of the archive."""
         return [self._inner(name) for name in self.names]
 
     @cached_property
@@ -108,7 +108,7 @@ class ImageFiles:
         return found
 
     def describe(self) -> dict[str, object]:
-        """What was selected and left out, and where the classes were read."""
+        """What was selected and left out, and where the classes were read from."""
         described: dict[str, object] = {}
         if self._select:
             described["selection"] = self._select.describe(len(self._images))

@@ -1,4 +1,4 @@
-"""The source of everything that has indices: all items or a subset, decoded ahead by threads, in order.
+"""The source of indexed images: all items or a subset, decoded ahead by threads, in order.
 
 Files, archive members, arrays and data sets differ only in how one item is loaded, which is `Items`.
 """
@@ -23,7 +23,7 @@ from ganeval.sources.budget import Budget
 
 # Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
 AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
-# Threads that read remote files: requests are answered side by side.
+# Threads that read remote files: requests run in parallel.
 REMOTE_READERS = 16
 
 
@@ -48,7 +48,7 @@ class Item:
 
 @runtime_checkable
 class Remarkable(Protocol):
-    """Items that the user should know something about, in sentences."""
+    """Items with remarks for the user, in sentences."""
 
     @property
     def remarks(self) -> Sequence[str]: ...
@@ -64,7 +64,7 @@ class Files(Protocol):
 
 @runtime_checkable
 class Distant(Protocol):
-    """Items that may lie on another machine, where more threads wait for a network than there are cores."""
+    """Items that may be remote; these are read by more threads than there are cores."""
 
     @property
     def is_remote(self) -> bool: ...
@@ -72,7 +72,7 @@ class Distant(Protocol):
 
 @runtime_checkable
 class Items(Protocol):
-    """Images by index: what a kind of source has to implement.
+    """Images by index: the interface of each kind of source.
 
     Attributes:
         kind: "folder", "zip", ...
@@ -185,7 +185,7 @@ class ItemSource:
         if num_samples is not None:
             self._subset = {"num_samples": num_samples, "of": len(items), "seed": seed}
         self._indices = choose(len(items), num_samples, seed, name=name)
-        # Of the whole source, where this is a part of one.
+        # Of the whole source, if this is a part of one.
         self._whole: int | None = None
 
     def __len__(self) -> int:
@@ -211,21 +211,21 @@ class ItemSource:
 
     @property
     def file_names(self) -> Sequence[str] | None:
-        """The file of each image, relative to the set, where images are files."""
+        """The file of each image, relative to the set, if images are files."""
         if not isinstance(self._items, Files):
             return None
         names = self._items.file_names
         return [names[index] for index in self._indices]
 
     def take(self, places: Sequence[int], subset: Mapping[str, object] | None = None) -> "ItemSource":
-        """The images at these places, in this order. subset: how they were chosen, for the provenance."""
+        """The images at these indices, in this order. subset: how they were chosen, for the provenance."""
         taken = copy(self)
         taken._indices = [self._indices[place] for place in places]
         taken._subset = self._subset if subset is None else dict(subset)
         return taken
 
     def part(self, number: int, of: int, batch_size: int) -> "ItemSource":
-        """One of several parts; the limit of skipped images is still that of the whole."""
+        """One of several parts; the limit on skipped images still applies to the whole."""
         places = part_of(len(self), number, of, batch_size)
         taken = copy(self)
         taken._indices, taken._whole = self._indices[places.start : places.stop], self._whole or len(self)
@@ -251,7 +251,7 @@ class ItemSource:
     def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
         """Every chosen image once, in order; a batch whose images were all skipped is left out.
 
-        A batch ends early where it would hold more than BATCH_BYTES, so large images come in small batches.
+        A batch ends early if it would hold more than BATCH_BYTES, so large images come in small batches.
         """
         loads = (partial(self._items.load, index) for index in self._indices)
         workers = reading.workers if self._items.parallel else 1
@@ -263,7 +263,7 @@ class ItemSource:
             raise nothing_read(self.name, report)
 
     def fingerprint(self) -> Fingerprint | None:
-        """What the cache finds these images by; a subset has a fingerprint of its own."""
+        """The key by which the cache finds these images; a subset has its own fingerprint."""
         return self._items.fingerprint(self._indices)
 
     def digests(self) -> Iterator[bytes]:
@@ -271,7 +271,7 @@ class ItemSource:
         return (self._items.digest(index) for index in self._indices)
 
     def describe(self) -> dict[str, object]:
-        """The items' own description, the subset and the classes, where there are any."""
+        """The items' own description, the subset, and the classes, if any."""
         described = dict(self._items.describe())
         if self._subset is not None:
             described["subset"] = dict(self._subset)
@@ -290,7 +290,7 @@ def load_batches(
 ) -> Generator[ImageBatch]:
     """Images in batches, loaded ahead by threads, in order; a batch whose images were all skipped is left out.
 
-    loads: give an image each. total: the number of images of the source, against which skips are limited; None where it
+    loads: each returns an image. total: the number of images of the source, for the limit on skipped images; None if it
     is known only at the end. first: the index of the first of these images in the source.
     """
     stop = Event()
@@ -318,9 +318,9 @@ def load_batches(
 
 
 def nothing_read(name: str, report: ReadReport) -> SourceError:
-    """The error for a source all of whose images were skipped."""
+    """The error for a source if all images were skipped."""
     image, reason = report.skipped[0]
-    return SourceError(f"{name}: not one image could be read; the first: {image}: {reason}")
+    return SourceError(f"{name}: no image could be read; the first: {image}: {reason}")
 
 
 def _load(load: Callable[[], Item], position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
@@ -340,7 +340,7 @@ def _load(load: Callable[[], Item], position: int, reading: Reading, budget: Bud
 
 
 class _Taken:
-    """The images of the batch that is being filled, and of the last one that was handed over."""
+    """The images of the batch being filled, and of the last batch handed over."""
 
     def __init__(self, budget: Budget) -> None:
         self.bytes = 0
@@ -354,7 +354,7 @@ class _Taken:
         self.bytes += item.pixels.nbytes
 
     def batch(self) -> Generator[ImageBatch]:
-        """The images so far as one batch, if there are any; they count as held until the consumer asks for more."""
+        """The images so far as one batch, if any; they count as held until the consumer requests the next batch."""
         positions = self._positions
         if not positions:
             return

@@ -1,4 +1,4 @@
-"""A faster decoder of JPEG, where the package simplejpeg is installed and gives the pixels that Pillow gives."""
+"""A faster JPEG decoder, used if the package simplejpeg is installed and gives the same pixels as Pillow."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ from PIL import Image
 
 from ganeval.array_types import PixelArray
 
-# A file to uint8 [H, W, 3]; ValueError for one that it has the least remark on.
+# A file to uint8 [H, W, 3]; ValueError for a file with any warning.
 Decoder = Callable[[bytes], PixelArray]
-# Sizes in whole blocks and not, qualities, and chroma at full resolution, halved in one direction, and in both.
+# Sizes that are whole blocks and not, qualities, and chroma subsampling: none, horizontal, both directions.
 SIZES, QUALITIES, SUBSAMPLINGS = ((32, 48), (37, 53)), (30, 90, 100), (0, 1, 2)
 
 
@@ -22,8 +22,8 @@ SIZES, QUALITIES, SUBSAMPLINGS = ((32, 48), (37, 53)), (30, 90, 100), (0, 1, 2)
 def fast_decoder() -> Decoder | None:
     """simplejpeg's decoder of colour pictures; None if it is not installed, or not equal to this Pillow's.
 
-    Both packages bring a libjpeg-turbo of their own, whose versions may round differently: so pictures of each kind are
-    decoded by both, once in a process.
+    Each package has its own libjpeg-turbo, and versions may round differently: so both decode test images of each kind,
+    once per process.
     """
     try:
         package: Any = import_module("simplejpeg")

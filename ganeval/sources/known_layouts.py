@@ -1,4 +1,4 @@
-"""Data sets as torchvision stores them: recognised by their files, to advise reading them by name.
+"""Data sets as torchvision stores them, recognised by their files; users are advised to read them by name.
 
 Their files are pickles and binary tables, not images. torchvision loads CIFAR's pickles only if their digests are the
 published ones, so they are read through torchvision: by name, from the folder in GANEVAL_DATA.
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-# The source to write, by a file that only this data set has, relative to the folder of data sets.
+# The spec of each data set, by a file that only it has, relative to the folder of data sets.
 MARKS: Mapping[str, str] = MappingProxyType(
     {
         "cifar-10-batches-py/data_batch_1": "cifar10:train",
@@ -22,9 +22,9 @@ MARKS: Mapping[str, str] = MappingProxyType(
 
 
 def layout_hint(place: str, files: Iterable[str]) -> str:
-    """Advice for a place that is, holds or lies in a torchvision data set; empty if none is recognised.
+    """Advice for a path that is, contains or lies in a torchvision data set; empty if none is recognised.
 
-    place: a folder or archive, as messages name it. files: the files in it.
+    place: the name of a folder or archive in messages. files: the files in it.
     """
     whole = Path(place.removeprefix("The folder ")).absolute()
     for name in files:
@@ -35,7 +35,7 @@ def layout_hint(place: str, files: Iterable[str]) -> str:
                 # torchvision unpacks the archive within the folder of data sets.
                 folder = root.parent if root.is_file() else root
                 return (
-                    f" This is a data set as torchvision keeps it: write {source} (or :test), "
+                    f" This is a data set as torchvision stores it: write {source} (or :test), "
                     f"and set GANEVAL_DATA={folder}."
                 )
     return ""

@@ -1,8 +1,8 @@
-"""Files that say the class of each image of a folder or an archive.
+"""Files with the class of each image of a folder or an archive.
 
     dataset.json      of StyleGAN's and EDM's dataset_tool: {"labels": [["00000/img00000000.png", 6], ...]}, or null
     labels.csv        a column of files and one of classes
-    metadata.jsonl,   of Hugging Face's imagefolder: `file_name`, and `label` where there are classes
+    metadata.jsonl,   of Hugging Face's imagefolder: `file_name`, and `label` if there are classes
     metadata.csv
 
 Names in them are relative to the folder of the file.
@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """name: of the file. labels: by relative image name; None where the file says that there are no labels."""
+    """name: of the file. labels: by relative image name; None if the file states that there are no labels."""
 
     name: str
     labels: Mapping[str, object] | None
@@ -38,7 +38,7 @@ class LabelFile:
 
 
 def parse_label_file(name: str, data: bytes) -> LabelFile | None:
-    """Parse a file named as one of LABEL_FILES; None if it has no labels in it, but other metadata.
+    """Parse a file named as one of LABEL_FILES; None if it has other metadata but no labels.
 
     Raises SourceError for a file that cannot be read, or gives an image two labels.
     """
@@ -73,14 +73,14 @@ def relative_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CsvColumns:
-    """The columns of a CSV file. labels: None where there is no such column."""
+    """The columns of a CSV file. labels: None if there is no such column."""
 
     files: Sequence[str]
     labels: Sequence[str] | None
 
 
 def parse_csv(name: str, text: str) -> CsvColumns:
-    """Parse a CSV file with a header row; SourceError where no column holds file names.
+    """Parse a CSV file with a header row; SourceError if no column holds file names.
 
     The header is optional in a table of one column, and in one of two columns: `a.png,3`.
     """

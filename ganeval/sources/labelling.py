@@ -1,7 +1,7 @@
 """The classes of the images of a folder or an archive, by the same rules for both.
 
 In this order: WebDataset's `key.cls` next to every `key.png`; a label file (`label_files`); a class in WebDataset's
-`key.json`; class folders. Folders that only number shards are not classes.
+`key.json`; class folders. Folders that are only shard numbers are not classes.
 """
 
 import re
@@ -33,7 +33,7 @@ def label_images(
     """The classes of the images `names`.
 
     files: all files that may hold labels. images: all images among them, selected or not.
-    read: gives the bytes of a file. is_there: whether a file that a list names exists.
+    read: gives the bytes of a file. is_there: whether a listed file exists.
     shards: whether the first folder of every name is one of several archives.
     """
     marked = _from_class_files(names, files, read, where)
@@ -62,7 +62,7 @@ def _from_class_files(names: Sequence[str], files: Collection[str], read: Read, 
 
 
 def _from_json_files(names: Sequence[str], files: Collection[str], read: Read) -> Labelling | None:
-    """Labels in a JSON file next to every image; None where the first image has no such file, or no class in it."""
+    """Labels in a JSON file next to every image; None if the first image has no such file, or no class in it."""
     beside = [key_of(name) + ".json" for name in names]
     if beside[0] not in files or class_in_json(read(beside[0])) is None:
         return None
@@ -74,7 +74,7 @@ def _from_json_files(names: Sequence[str], files: Collection[str], read: Read) -
 
 
 def _label_files(files: Collection[str], read: Read) -> Mapping[str, LabelFile]:
-    """By folder, its first label file that has labels, or else one that says that there are none."""
+    """By folder, the first label file with labels, or else one that states that there are none."""
     found: dict[str, LabelFile] = {}
     for kind in LABEL_FILES:
         for name in files:
@@ -142,7 +142,7 @@ def shared_folders(parts: Sequence[Sequence[str]], depth: int = 0) -> int:
 
 
 def _number_shards(level: int, images: Collection[str]) -> bool:
-    """Whether folder names only repeat the first digits of the numbers of their images.
+    """Whether folder names are only the leading digits of their images' numbers.
 
     `00001/img00001234.png` (dataset_tool; longer numbers alike) and `001000/001234.png` (EDM's --subdirs).
     """

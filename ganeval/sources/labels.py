@@ -1,8 +1,8 @@
 """The class of every image of a set, and where it was read from: for folders, archives, lists and arrays.
 
-Classes are numbered 0 to C - 1 without gaps; what the data calls them is kept as their names. If labels are invalid
-(a label of -1, an image without an entry), the set has no labels, and the reason is kept: this is an error only for
-what needs labels.
+Classes are numbered 0 to C - 1 without gaps; the data's own class names are kept. If labels are invalid
+(a label of -1, an image without an entry), the set has no labels, and the reason is kept: this is an error only if
+labels are needed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class Labelling:
     """What is known about the classes of a set.
 
     labels: one class per image, 0 to C - 1, None where unknown. class_names: of classes 0 to C - 1; None where these
-    are just the numbers. origin: where labels were read from. obstacle: why labels that exist cannot be used.
+    are just the numbers. origin: where labels were read from. obstacle: why existing labels cannot be used.
     """
 
     labels: Sequence[int] | None = None
@@ -37,7 +37,7 @@ class Labelling:
     obstacle: str | None = None
 
     def describe(self) -> dict[str, object]:
-        """For the provenance: `labels`, where they were read, or `unlabelled`, why there are none."""
+        """For the provenance: `labels`: where they were read from, or `unlabelled`: why there are none."""
         if self.labels is not None:
             return {} if self.origin is None else {"labels": self.origin}
         return {} if self.obstacle is None else {"unlabelled": self.obstacle}
@@ -58,7 +58,7 @@ def by_name(names: Sequence[str], origin: str, *, folders: bool = False) -> Labe
 
 
 def by_value(values: Mapping[str, object] | Iterable[tuple[str, object]], origin: str) -> Labelling:
-    """Labels from (image name, label) pairs in the order of the images; at the first that is invalid, the reason."""
+    """Labels from (image name, label) pairs in the order of the images; if one is invalid, the reason instead."""
     pairs = values.items() if isinstance(values, Mapping) else values
     names = []
     for image, value in pairs:
@@ -128,7 +128,7 @@ def _numbered(numbers: NDArray[Any], origin: str) -> Labelling:
 
 
 def with_names(labels: Labelling, names: tuple[str, ...]) -> Labelling:
-    """Numbered classes with the names given to 0, 1, ..., where every class with an image has a name."""
+    """Add names to the classes 0, 1, ..., if every class with an image has a name."""
     if not labels.labels or not names:
         return labels
     numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]

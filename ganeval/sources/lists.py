@@ -93,7 +93,7 @@ def open_glob(pattern: Place, select: FileFilter) -> Items:
 def matching(pattern: Place) -> tuple[Place, list[str]]:
     """The folder above the first wildcard of a path, and what matches below it, in natural order.
 
-    Of a remote place, files that match, and those in folders that match. Raises SourceError for a missing folder.
+    For a remote folder, matching files, and files in matching folders. Raises SourceError for a missing folder.
     """
     parts = PurePosixPath(pattern.path if isinstance(pattern, RemotePath) else pattern).parts
     first = next(place for place, part in enumerate(parts) if is_glob(part))
@@ -107,7 +107,7 @@ def matching(pattern: Place) -> tuple[Place, list[str]]:
 
 
 def _remote_matches(root: RemotePath, parts: Sequence[str]) -> list[str]:
-    # A pattern with a suffix is one of files; another may match folders, with all that is in them.
+    # A pattern with a suffix is for files; others may also match folders, with everything in them.
     depth = len(parts) if "." in parts[-1] and "**" not in parts else None
     try:
         listing = root.listing(depth)
@@ -121,7 +121,7 @@ def _matches(root: Path, parts: Sequence[str]) -> list[str]:
     """Relative posix paths under `root` that match a pattern part by part, "" for `root` itself; hidden ones do not.
 
     `**` matches any number of folders, also none. A folder is entered once per part, even if several links lead to it,
-    so that circular links come to an end.
+    so that circular links end.
     """
     found = [""]
     for before, part in pairwise(("", *parts)):

@@ -1,4 +1,4 @@
-"""Sets of images read side by side: the real image and the fakes that belong to it, one pair after the other."""
+"""Read sets of images in lockstep: each real image with the fakes that belong to it, pair by pair."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -17,27 +17,27 @@ from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
 from ganeval.sources.partners import partners_by_name
 from ganeval.sources.wrapped import TransformedSource
 
-# A set whose images can be read one by one, in any order.
+# A set whose images can be read individually, in any order.
 Indexed = ItemSource | TransformedSource
 
 
 def check_indexed(source: Source) -> Indexed:
-    """The source, if its images can be read one by one; UsageError for a stream, a live generator and features."""
+    """The source, if its images can be read individually; UsageError for a stream, a live generator and features."""
     origin = source
     while isinstance(origin, TransformedSource):
         origin = origin.source
     if isinstance(origin, ItemSource) and isinstance(source, Indexed):
         return source
     raise UsageError(
-        f"{source.name} ({source.kind}) cannot be read in pairs, which takes images that have names or numbers: a "
+        f"{source.name} ({source.kind}) cannot be read in pairs, which needs images with names or numbers: a "
         "folder, an archive, a list, an array or a data set. Write its images to a folder first."
     )
 
 
 def partners(real: Indexed, fake: Indexed) -> Sequence[int]:
-    """For each real image the index of the fake that belongs to it.
+    """For each real image, the index of its fake.
 
-    Files belong together by name (`partners_by_name`), images that are no files by their position.
+    Files are matched by name (`partners_by_name`), images that are not files by position.
     Raises SourceError where an image has no partner.
     """
     reals, fakes = real.file_names, fake.file_names
@@ -53,7 +53,7 @@ def partners(real: Indexed, fake: Indexed) -> Sequence[int]:
 
 @dataclass(slots=True)
 class PairedSide:
-    """One set of the pairs while it is read, and what happened to it.
+    """One set of the pairs while it is read, with the report of the reading.
 
     Attributes:
         source: The images, in the order of the pairs.
@@ -71,9 +71,8 @@ def read_lockstep(
 ) -> Generator[tuple[int, tuple[Tensor, ...]]]:
     """The images of each of these pairs, uint8 [3, H, W], one from each side, with the number of the pair.
 
-    Threads decode ahead, within a bound of memory. A pair with an image that cannot be read is left out as a whole
-    where `reading` says so. Raises SourceError for an image that cannot be read, and for sizes that differ within a
-    pair.
+    Threads decode ahead, within a bound of memory. If `reading` skips errors, a pair with an unreadable image is left
+    out as a whole. Raises SourceError for an image that cannot be read, and for sizes that differ within a pair.
     """
     total, stop = len(sides[0].source), Event()
     budget = Budget(AHEAD_BYTES, stop)
@@ -103,9 +102,9 @@ def read_lockstep(
 
 
 def joined_sides(sides: Sequence[PairedSide], reading: Reading) -> list[PairedSide]:
-    """The sides as all processes together have read them.
+    """Join the sides read by all processes.
 
-    Raises SourceError where no pair could be read, or too many could not.
+    Raises SourceError if no pair could be read, or too many could not.
     """
     team = processes()
     joined = []
@@ -117,13 +116,13 @@ def joined_sides(sides: Sequence[PairedSide], reading: Reading) -> list[PairedSi
     check_skips(skipped, total, reading)
     if len(skipped.skipped) == total:
         name, reason = skipped.skipped[0]
-        raise SourceError(f"Not one pair could be read; the first image: {name}: {reason}")
+        raise SourceError(f"No pair could be read; the first image: {name}: {reason}")
     return joined
 
 
 @dataclass(frozen=True, slots=True)
 class _UnreadableSide:
-    """An image that cannot be read, and the number of its side."""
+    """An unreadable image, and the number of its side."""
 
     side: int
     error: DecodeError
@@ -155,7 +154,7 @@ def _check_sizes(sides: Sequence[PairedSide], pair: int, images: Sequence[Tensor
     for side, image in zip(sides[1:], images[1:], strict=True):
         if image.shape != images[0].shape:
             name = side.source.item_name(pair)
-            # A changed image has the name of the original.
+            # A transformed image has the name of the original.
             other = f"{name} of {side.source.name}" if name == first else name
             raise SourceError(
                 f"{first} has {width} x {height} pixels and {other} has {image.shape[2]} x {image.shape[1]}: the "

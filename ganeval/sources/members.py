@@ -1,4 +1,4 @@
-"""The files of an archive as unpacking would leave them: repeated names and links are resolved."""
+"""The files of an archive as they would be after unpacking: repeated names and links are resolved."""
 
 import posixpath
 import re
@@ -14,7 +14,7 @@ from ganeval.sources.files import is_hidden, is_image
 
 # Maximum length of a chain of links.
 MAX_HOPS = 40
-# Number of names that a remark shows.
+# Number of names shown in a remark.
 SHOWN = 3
 
 
@@ -57,7 +57,7 @@ class Members:
             self._links[name] = target
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Note a file that cannot be read from this archive."""
+        """Record a file that cannot be read from this archive."""
         name = self._new(name)
         if _is_seen(name):
             self._unread[name] = reason
@@ -71,7 +71,7 @@ class Members:
                 found[link] = self._files[end]
             # A folder's images are read under its own name.
             elif not _has_folder(names, end) and _is_seen(link):
-                self._unread[link] = f"a link to {target}, which leads to nothing in the archive"
+                self._unread[link] = f"a link to {target}, which does not exist in the archive"
         return {name: member for name, member in found.items() if _is_seen(name)}
 
     def remarks(self) -> Iterator[str]:
@@ -105,7 +105,7 @@ class Members:
         return name
 
     def _end(self, path: str) -> str:
-        """Where a path leads when all links on the way are followed; the path itself after too many links."""
+        """The target of a path after following all links; the path itself after too many links."""
         end = posixpath.normpath(path)
         for _ in range(MAX_HOPS):
             link = next((part for part in (end, *_above(end)) if part in self._links), None)

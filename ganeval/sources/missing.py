@@ -11,7 +11,7 @@ from ganeval.printable import printable
 
 
 def status(path: Path) -> os.stat_result | None:
-    """The status of a path; None where it does not exist, or the file system does not allow its name."""
+    """The status of a path; None if it does not exist, or the file system does not allow its name."""
     try:
         return path.stat()
     except (OSError, ValueError):
@@ -37,7 +37,7 @@ def missing(path: Place) -> SourceError:
         return SourceError(f"{path} does not exist. Check the address, and whether it is a folder or a file.")
     whole = path.absolute()
     if status(whole) is None and _is_link(whole):
-        return SourceError(f"{whole} is a link that leads nowhere, or in a circle.")
+        return SourceError(f"{whole} is a broken or circular link.")
     parent = next(folder for folder in whole.parents if is_folder(folder))
     wanted = whole.relative_to(parent).parts[0]
     try:

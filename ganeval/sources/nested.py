@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ganeval.errors import GanevalError, UsageError
 from ganeval.places import redacted
 
-# How each is written.
+# The form of each spec, for messages.
 FORMS = {
     "lowres": "lowres:SOURCE,FACTOR with a whole factor of 2 or more, as in lowres:photos:train,4",
     "enlarged": "enlarged:SOURCE,FACTOR with a whole factor of 2 or more, as in enlarged:lowres:photos:train,4,4",
@@ -19,20 +19,20 @@ FORMS = {
     "the left half and the target in the right one (pairs:FOLDER,reversed: the other way round)",
     "unpaired": "unpaired:A,B, as in unpaired:horses/,zebras/",
 }
-# The smallest argument of those that take one.
+# The smallest argument, for the schemes that take one.
 _LEAST = {"lowres": 2, "enlarged": 2, "hole": 1}
 PAIRS = ("pairs", "unpaired")
 DEGRADATIONS = tuple(scheme for scheme in FORMS if scheme not in PAIRS)
 REVERSED = "reversed"
-# Sources are opened one inside the other, so there is an end to it.
+# Limits the recursion: sources are opened one inside the other.
 MAX_COLONS = 40
-# A longer number is no size of an image.
+# A longer number cannot be the size of an image.
 MAX_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """A spec in its parts. sources: the specs it is made of; argument: what stands after the last comma, or None."""
+    """A spec in its parts. sources: the specs it is made of; argument: the text after the last comma, or None."""
 
     scheme: str
     sources: tuple[str, ...]
@@ -60,8 +60,8 @@ def parse_degradation(scheme: str, rest: str) -> Nested:
 def parse_pairs(scheme: str, rest: str, check: Callable[[str], None]) -> Nested:
     """The parts of `pairs:rest` or `unpaired:rest`.
 
-    A name may have commas: the sides are parted at the one comma that has a source on both sides. check: raises a
-    GanevalError for what is none. Raises UsageError where there is no such comma among several, or more than one.
+    Names may have commas: the sides are split at the only comma with a source on both sides. check: raises a
+    GanevalError for a text that is not a source. Raises UsageError if there is no such comma, or more than one.
     """
     source, _, last = rest.rpartition(",")
     if scheme == "pairs" and last == REVERSED:
@@ -76,7 +76,7 @@ def parse_pairs(scheme: str, rest: str, check: Callable[[str], None]) -> Nested:
 
 
 def not_understood(scheme: str, rest: str) -> UsageError:
-    """The error for a spec that is not of its scheme's form."""
+    """The error for a spec without its scheme's form."""
     return UsageError(f"'{scheme}:{redacted(rest)}' is not understood; write {FORMS[scheme]}.")
 
 

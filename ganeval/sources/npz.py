@@ -1,6 +1,6 @@
 """Arrays of images in .npy and .npz files, mapped instead of loaded, so that memory stays flat.
 
-`numpy.savez` (and ADM's tool) stores members uncompressed: those are mapped where they lie. Compressed ones are
+`numpy.savez` (and ADM's tool) stores members uncompressed: those are mapped where they lie. Compressed members are
 inflated once into an unnamed temporary file. Headers are read by numpy; pickled objects are refused before loading.
 """
 
@@ -39,16 +39,16 @@ from ganeval.sources.labels import Labelling, from_array, with_names
 
 _IMAGES = ("arr_0", "images", "samples")
 _LABELS = ("arr_1", "labels")
-# numpy's own limit, which it holds a header to when it has read it.
+# numpy's own limit, which numpy checks only after reading the header.
 _MAX_HEADER = 10_000
 _MAX_AXES = 32
-# A local file header in a zip: its fixed part, and where the lengths of the two variable fields stand in it.
+# A local file header in a zip: its fixed part, and the position of the lengths of the two variable fields.
 _LOCAL_HEADER, _LENGTHS = 30, slice(26, 30)
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """What an .npy header says. size: bytes of the header itself."""
+    """The contents of an .npy header. size: bytes of the header itself."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -106,8 +106,8 @@ def open_npz(path: Place, *, value_range: ValueRange | None = None) -> ArrayItem
 def mapped_arrays(path: Place, *, only: Collection[str] | None = None, writable: bool = False) -> dict[str, AnyArray]:
     """The arrays of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read.
 
-    only: the names to take, None for all; the other arrays are not read. writable: whether they can be changed, which
-    does not change the file.
+    only: the names to take, None for all; the other arrays are not read. writable: whether the arrays can be changed;
+    the file does not change.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -134,7 +134,7 @@ def write_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic])
 def write_rows(
     archive: zipfile.ZipFile, name: str, shape: tuple[int, int], pieces: Iterable[NDArray[np.float32]]
 ) -> None:
-    """Add an array of float32 to an .npz that is being written, a piece after the other."""
+    """Add an array of float32 to an .npz that is being written, in pieces."""
     header = {"descr": npy.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
     with archive.open(_entry(name), "w", force_zip64=True) as stream:
         npy.write_array_header_1_0(stream, header)
@@ -143,12 +143,12 @@ def write_rows(
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    # A fixed time of day.
+    # A fixed time stamp.
     return zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
 
 
 def array_shapes(path: Place) -> dict[str, tuple[int, ...]]:
-    """The shape of every array of a .npz file, by its header; SourceError for a file that is broken."""
+    """The shape of every array of a .npz file, from its header; SourceError for a broken file."""
     try:
         with open_zip_file(path) as archive:
             return {name: header.shape for name, header in _headers(archive, path).items()}
@@ -157,7 +157,7 @@ def array_shapes(path: Place) -> dict[str, tuple[int, ...]]:
 
 
 def holds_images(path: Place) -> bool:
-    """Whether a .npz file holds images, next to statistics for example; SourceError for a file that is broken."""
+    """Whether a .npz file holds images, possibly next to statistics; SourceError for a broken file."""
     return _are_images(array_shapes(path).values())
 
 
@@ -171,7 +171,7 @@ def _unreadable(path: Place, error: Exception) -> SourceError:
         return SourceError(f"{path} cannot be read ({error.strerror}).")
     refuse_pickle(path)
     if isinstance(error, NotImplementedError):
-        return SourceError(f"{path} is compressed in a way that is not read ({told(error)}); write it by numpy.savez.")
+        return SourceError(f"{path} is compressed by an unsupported method ({told(error)}); write it by numpy.savez.")
     if _starts_as_npy(path):
         return SourceError(f"{path} is a single array, as numpy.save writes it; name it .npy.")
     return SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({told(error)}).")
@@ -205,7 +205,7 @@ def _image_name(headers: dict[str, _Header], path: Place) -> str:
 
 
 def _moments(headers: dict[str, _Header]) -> tuple[str, str] | None:
-    """The names of a mean [D] and a covariance [D, D] of floats, where there is one pair of them."""
+    """The names of a mean [D] and a covariance [D, D] of floats, if there is exactly one such pair."""
     floats = {name: header.shape for name, header in headers.items() if header.dtype.kind == "f"}
     squares = [name for name, shape in floats.items() if len(shape) == 2 and shape[0] == shape[1]]
     pairs = [(mean, square) for square in squares for mean, shape in floats.items() if shape == floats[square][:1]]
@@ -213,7 +213,7 @@ def _moments(headers: dict[str, _Header]) -> tuple[str, str] | None:
 
 
 def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Place) -> Labelling:
-    """Labels from the first array that has a class per image; if there is none, what is wrong with the first."""
+    """Labels from the first array with a class per image; if there is none, the error of the first candidate."""
     found = [
         from_array(np.asarray(_map_member(archive, name, headers[name], path)), count, f"'{name}'")
         for name in _LABELS
@@ -224,7 +224,7 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
 
 
 def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Place) -> tuple[str, ...]:
-    """The names of the classes, in order; empty where the file has none."""
+    """The names of the classes, in order; empty if the file has none."""
     header = headers.get("class_names")
     if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
         return ()
@@ -261,7 +261,7 @@ def _read_header(stream: IO[bytes], where: str, path: Place) -> _Header:
     except ValueError as error:
         raise SourceError(f"{where} is not an .npy array, or is truncated ({told(error)}).") from error
     if version not in ((1, 0), (2, 0)):
-        raise SourceError(f"{where}: .npy version {version} is not one of images.")
+        raise SourceError(f"{where}: .npy version {version} is not supported for images.")
     length = stream.read(2 if version == (1, 0) else 4)
     size = int.from_bytes(length, "little")
     if size > _MAX_HEADER:

@@ -32,14 +32,14 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Ranges of values. own: what the source declares; floats: what the caller declares, for values not uint8."""
+    """Ranges of values. own: declared by the source; floats: declared by the caller, for values that are not uint8."""
 
     own: ValueRange | None = None
     floats: ValueRange | None = None
 
     @property
     def told(self) -> dict[str, object]:
-        """What the provenance records."""
+        """The ranges for the provenance."""
         known = self.own or self.floats
         return {} if known is None else {"range": known}
 
@@ -55,7 +55,7 @@ def is_image_list(value: object) -> TypeGuard[Sequence[object]]:
 
 
 def is_single(value: object) -> bool:
-    """Whether a value is of a type, and has as many axes, as one image."""
+    """Whether a value has the type and the number of axes of one image."""
     return isinstance(value, Image.Image) or (isinstance(value, Tensor | np.ndarray) and value.ndim in (2, 3))
 
 
@@ -112,7 +112,7 @@ def no_range(images: Tensor | NDArray[np.generic], values: str = "", *, where: s
 
 
 def meant(shape: Sequence[int], dtype: str) -> str:
-    """Advice for an array that is not a batch of images, by its shape."""
+    """Advice for an array that is not a batch of images, based on its shape."""
     if not shape:
         return "A single number is not an image."
     if len(shape) == 3:

@@ -93,7 +93,7 @@ def open_pairs(
         assert isinstance(degraded, Degraded)
         targets = opened(degraded.of, num_samples=num_samples)
         return Pairs(name, degraded.applied(targets), targets, aligned=True)
-    # The pairs of two sides are matched first, and then chosen.
+    # Pairs are matched first; the subset is then drawn from the pairs.
     chosen = None if len(nested.sources) == 2 and nested.scheme == "pairs" else num_samples
     sources = [opened(one, num_samples=chosen) for one in nested.sources]
     for source in sources:
@@ -108,7 +108,7 @@ def open_pairs(
 
 
 def _halves(name: str, source: Source, *, is_reversed: bool) -> Pairs:
-    """Pairs from images with the two sides of a pair next to each other."""
+    """Pairs from images that hold the two sides of a pair next to each other."""
     sizes = _SizeCheck(source)
     sides = [
         TransformedSource(
@@ -136,14 +136,14 @@ def _middle(images: Tensor) -> int:
 
 
 class _SizeCheck:
-    """Sees to it that all images of a source have the size of the first."""
+    """Checks that all images of a source have the size of the first."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._first: Size | None = None
 
     def see(self, index: int, width: int, height: int) -> None:
-        """Look at one image; SourceError for one of another size."""
+        """Check one image; SourceError for another size."""
         self._first = self._first or (width, height)
         if self._first != (width, height):
             raise SourceError(
@@ -178,7 +178,7 @@ def _file_names(name: str, source: Source) -> Sequence[str]:
 
 
 class _Sizes:
-    """Sees to it that all pairs differ in size by the same whole factor, or not at all."""
+    """Checks that the sides of all pairs differ in size by the same whole factor, or not at all."""
 
     def __init__(self, inputs: Source, targets: Source) -> None:
         self._sources = inputs, targets
@@ -186,7 +186,7 @@ class _Sizes:
         self._first: tuple[Size, Size] | None = None
 
     def see(self, side: int, index: int, width: int, height: int) -> None:
-        """Look at one image of a side (0 inputs, 1 targets); SourceError once its pair is known not to fit."""
+        """Check one image of a side (0 inputs, 1 targets); SourceError if its pair does not fit."""
         self._seen[side][index] = (width, height)
         if index not in self._seen[1 - side]:
             return
@@ -204,7 +204,7 @@ class _Sizes:
 
 
 def _factor(inputs: Size, targets: Size) -> tuple[int, int] | None:
-    """How many times larger targets are than inputs, and inputs than targets; None where neither is by a whole factor.
+    """The factors of targets over inputs, and of inputs over targets; None if neither is whole.
 
     (4, 1) for targets that are four times larger; (1, 1) for equal sizes.
     """

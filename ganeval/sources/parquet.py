@@ -4,7 +4,7 @@ A table has a column of image files: bytes, or Hugging Face's `{"bytes": ..., "p
 blocks as they are needed, so that no row group is held as a whole.
 
     data.parquet, data-{000..009}.parquet, 'data/*.parquet', a folder of tables without images
-    parquet:PLACE?image=COLUMN&label=COLUMN      where the columns must be named
+    parquet:PLACE?image=COLUMN&label=COLUMN      if the columns must be named
 """
 
 import math
@@ -36,17 +36,17 @@ PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather")
 TABLES = (*PARQUET, *ARROW)
 # Names of columns, in order of precedence.
 IMAGES, LABELS = ("image", "img", "images", "jpg", "png", "webp", "bytes"), (*LABEL_COLUMNS, "labels", "cls")
-# Bytes of a block of rows that is read at a time, its largest number of rows, and the rows that are kept for threads
-# which come to them out of order.
+# Bytes per block of rows, its largest number of rows, and the rows kept for threads
+# that need them out of order.
 BLOCK_BYTES, BLOCK_ROWS, KEPT_ROWS = 8 << 20, 256, 64
-# Bytes of a file that are read at a time; without such a limit, a row group is read as a whole.
+# Bytes of a file to read at a time; without such a limit, a row group is read as a whole.
 PAGES = 1 << 20
 # The split in the name of a file of the Hub: train-00000-of-00002.parquet.
 _SPLIT = re.compile(r"(.+?)-[0-9]+(?:-of-[0-9]+)?(?:-[0-9a-f]+)?\.[a-z]+\Z")
 
 
 class Columns(NamedTuple):
-    """The columns of a table that are read. names: of the classes."""
+    """The columns to read from a table. names: of the classes."""
 
     image: str
     label: str | None
@@ -67,8 +67,8 @@ def open_tables(
 ) -> "TableItems":
     """The images in one or more tables, in this order.
 
-    image, label: columns; None to find them. Raises UsageError without pyarrow or for a column that is not there,
-    SourceError for a file that is not a table of images.
+    image, label: columns; None to find them. Raises UsageError without pyarrow or for a missing column, SourceError for
+    a file that is not a table of images.
     """
     try:
         import pyarrow  # noqa: F401
@@ -117,7 +117,7 @@ class TableItems:
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """The class of each image, where there is a column of classes."""
+        """The class of each image, if there is a column of classes."""
         return self.labelling.labels
 
     @property
@@ -153,7 +153,7 @@ class TableItems:
         return digest_of(self._bytes(index))
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """Of the identities of the files, the column, and which rows are read; None when a file changed."""
+        """A digest of the identities of the files, the column, and the rows read; None if a file changed."""
         found = self._files.identity()
         if found is None:
             return None
@@ -163,7 +163,7 @@ class TableItems:
         return Fingerprint(digest_of(identity, shape).hex(), shape.hex(), settled)
 
     def describe(self) -> dict[str, object]:
-        """The column of images, the number of files, where there are several, and where the classes were read."""
+        """The column of images, the number of files, if several, and where the classes were read from."""
         files = {"files": len(self._tables)} if len(self._tables) > 1 else {}
         return {"column": self._columns.image, **files, **self.labelling.describe()}
 
@@ -184,7 +184,7 @@ class TableItems:
 
 
 class _TableFile(ABC):
-    """A file. place: where it is; schema: of its columns; groups: the number of rows of its parts, in order."""
+    """A file. place: where it is; schema: of its columns; groups: the number of rows of each part, in order."""
 
     place: Place
     schema: Any
@@ -209,7 +209,7 @@ class _RowGroup(NamedTuple):
 
 
 class _Parquet(_TableFile):
-    """A Parquet file, of which only the metadata are kept."""
+    """A Parquet file; only its metadata are kept."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -237,7 +237,7 @@ class _Parquet(_TableFile):
         wanted = f"{column}.bytes" if is_struct else column
         with (
             self._opened(self._metadata) as file,
-            # The reader must end before its file is closed.
+            # The reader must be deleted before its file is closed.
             closing(file.iter_batches(rows, row_groups=[number], columns=[wanted], use_threads=False)) as batches,
         ):
             for batch in batches:
@@ -245,7 +245,7 @@ class _Parquet(_TableFile):
 
 
 class _Arrow(_TableFile):
-    """An Arrow file or stream, mapped: what is not compressed is read where it lies."""
+    """An Arrow file or stream, memory-mapped: uncompressed data are read in place."""
 
     def __init__(self, place: Place) -> None:
         import pyarrow as pa
@@ -274,7 +274,7 @@ class _Arrow(_TableFile):
 
 
 class _Cursor:
-    """Where reading is: rows come in order, or nearly so; going back starts the part again."""
+    """A position in a table: rows are read in order, or nearly so; going back starts the part again."""
 
     def __init__(self, column: str) -> None:
         self._column = column
@@ -313,7 +313,7 @@ def _table(place: Place) -> _TableFile:
 
 @contextmanager
 def _readable(place: Place) -> Iterator[None]:
-    """SourceError for what pyarrow raises about a file."""
+    """SourceError for pyarrow's errors about a file."""
     try:
         yield
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, MemoryError) as error:
@@ -321,7 +321,7 @@ def _readable(place: Place) -> Iterator[None]:
 
 
 def _columns(table: _TableFile, image: str | None, label: str | None) -> Columns:
-    """The columns to read, from the names that were asked for, what the Hub's metadata say, or what they are called."""
+    """The columns to read: those requested, those in the Hub's metadata, or those with usual names."""
     features = _hub_features(table.schema.metadata)
     names: Sequence[str] = table.schema.names
     for asked in (image, label):
@@ -376,7 +376,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def _hub_features(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, object]:
-    """The features of a data set of the Hub, as its files have them; empty for others."""
+    """The features that files of a data set of the Hub describe; empty for other files."""
     try:
         found = parse_json((metadata or {}).get(b"huggingface", b"{}"))
         features = found["info"]["features"]

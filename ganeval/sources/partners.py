@@ -1,4 +1,4 @@
-"""Which images of two sets belong together: those whose files have the same name."""
+"""Match the images of two sets by file name."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from ganeval.errors import SourceError
 from ganeval.sources.base import Source
 from ganeval.sources.labelling import shared_folders
 
-# A set with the name of each of its files, relative to the set.
+# A set that knows the name of each of its files, relative to the set.
 NamedSet = tuple[Source, Sequence[str]]
 
 
 def partners_by_name(first: NamedSet, second: NamedSet) -> list[int]:
-    """For each image of the first set the place of its partner in the second.
+    """For each image of the first set, the index of its partner in the second.
 
-    Names are equal without their endings, and without the folders that all files of a set lie in.
+    Names are compared without their endings, and without the folders that all files of a set are in.
     Raises SourceError for an image without a partner, naming the first and how many there are, and for a name that
     occurs twice.
     """
@@ -24,7 +24,7 @@ def partners_by_name(first: NamedSet, second: NamedSet) -> list[int]:
         twice = next((key for key, count in Counter(side).items() if count > 1), None)
         if twice is not None:
             both = " and ".join(source.item_name(index) for index, key in enumerate(side) if key == twice)
-            raise SourceError(f"{both} have one name but for the ending; leave one out (exclude, --exclude).")
+            raise SourceError(f"{both} have the same name except for the ending; leave one out (exclude, --exclude).")
     _check_complete(first[0], second[0], *keys)
     places = {key: place for place, key in enumerate(keys[1])}
     return [places[key] for key in keys[0]]

@@ -29,7 +29,7 @@ _COLUMNS = ("image", "label")
 def open_path(path: Path, select: FileFilter = EVERYTHING, *, value_range: str | None = None) -> Items | Extracted:
     """The images at a path, or features of them; SourceError if it does not exist, UsageError if it cannot hold images.
 
-    select: which files of a folder, an archive or a list. value_range: of arrays that are not uint8.
+    select: which files of a folder, an archive or a list to take. value_range: of arrays that are not uint8.
     """
     refuse_run(path)
     seen = status(path)
@@ -43,7 +43,7 @@ def open_path(path: Path, select: FileFilter = EVERYTHING, *, value_range: str |
             return open_glob(path, select)
         raise missing(path)
     if not stat.S_ISREG(seen.st_mode):
-        raise UsageError(f"{path} is a pipe, a socket or a device; write what comes out of it to a file first.")
+        raise UsageError(f"{path} is a pipe, a socket or a device; write its output to a file first.")
     return _open_file(path, select, value_range)
 
 
@@ -68,7 +68,7 @@ def open_shards(shards: Sequence[Place], *, where: str, select: FileFilter = EVE
     if all(tables):
         return open_tables(shards, where=where)
     if any(tables):
-        raise UsageError(f"{where} stands for archives and for tables; give one of them.")
+        raise UsageError(f"{where} matches both archives and tables; give only one kind.")
     return open_tar(shards, where=where, select=select)
 
 

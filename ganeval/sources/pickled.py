@@ -1,8 +1,8 @@
-"""Arrays and numbers in Python pickles, read without running anything that the pickle names.
+"""Arrays and numbers in Python pickles, read without running any function that the pickle names.
 
 A pickle is a program: loading it may call any function of any module. Here the few names that pickled numpy arrays use
-stand for functions of this module, which keep bytes, shape and element type until they have been checked; any other
-name, and every operation that such files do not need, is refused before anything is read.
+are replaced by functions of this module, which keep bytes, shape and element type until they have been checked; any
+other name, and every operation that such files do not need, is refused before anything is read.
 
 What is read: dicts, lists, tuples, texts, numbers, and arrays of floats, whole numbers and truth values, as numpy wrote
 them with pickle's protocols 2 to 5. `torch.save` puts such a pickle into a zip file.
@@ -28,9 +28,9 @@ from ganeval.sources.files import CORRUPT, open_zip_file
 
 # The largest file: statistics of 8192 dimensions in float64 are half of it.
 LIMIT = 1 << 30
-# How a zip file begins.
+# The first bytes of a zip file.
 ZIP = b"PK\x03\x04"
-# How torch.save's files began before they were zip files: a number of its own, as a pickle.
+# The first bytes of torch.save's files before they were zip files: a magic number, as a pickle.
 BEFORE_ZIP = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 # Nested dicts: edm2's files have two levels.
 DEPTH = 4
@@ -82,7 +82,7 @@ def pickled_arrays(path: Place) -> dict[str, NDArray[np.generic]]:
 
 
 def load_tensors(path: Place) -> object:
-    """What torch reads of a file of torch.save without running anything that it names.
+    """The content of a file of torch.save, read without running any function that it names.
 
     Args:
         path: The file.
@@ -100,7 +100,7 @@ def load_tensors(path: Place) -> object:
     except SourceError:
         raise
     except pickle.UnpicklingError as error:
-        # Its own words advise to load it without restrictions.
+        # torch's own message advises loading it without restrictions.
         raise SourceError(f"{path} was not loaded: it is damaged, or holds other objects than tensors.") from error
     except Exception as error:
         # Damaged bytes surface as nearly any exception of the parser.
@@ -109,7 +109,7 @@ def load_tensors(path: Place) -> object:
 
 
 def check_whole(path: Place) -> None:
-    """SourceError for an empty file, and for a zip file (of torch.save) without its end or that declares too much."""
+    """SourceError for an empty file, and for a zip file (of torch.save) that is cut off or declares too many bytes."""
     with path.open("rb") as file:
         start = file.read(len(ZIP))
     if not start:
@@ -158,7 +158,7 @@ def _bytes_of(path: Place) -> bytes:
 
 
 def _check_operations(data: bytes, path: Place) -> bool:
-    """Whether the pickle refers to tensors; SourceError unless every operation is one that arrays need, if not.
+    """Whether the pickle refers to tensors; if not, SourceError unless arrays need every operation in it.
 
     Nothing is built yet.
     """
@@ -176,7 +176,7 @@ def _check_operations(data: bytes, path: Place) -> bool:
                     f"{path} was refused, and nothing in it was run: at byte {position} it has the operation "
                     f"{operation.name}, which arrays and numbers do not need."
                 )
-            # The parser reserves memory for the largest number that a pickle gives a value.
+            # The parser allocates memory for the largest memo index in a pickle.
             if operation.name in _MEMO and isinstance(argument, int) and argument > operations:
                 raise SourceError(f"{path} is damaged: it calls a value number {argument} after {operations} values.")
     except ValueError as error:
@@ -185,7 +185,7 @@ def _check_operations(data: bytes, path: Place) -> bool:
 
 
 class _Name:
-    """What a name in a pickle stands for; one object for each occurrence, so that nothing lasts beyond the reading."""
+    """Replaces a name in a pickle; a new object per occurrence, so that no state remains after the reading."""
 
     __slots__ = ("_call",)
 
@@ -215,7 +215,7 @@ class _Element:
 
 
 class _Array:
-    """A pickled array, until its parts are known."""
+    """A pickled array that is still being read."""
 
     __slots__ = ("_state",)
 
@@ -250,13 +250,13 @@ def _scalar(element: object, content: object) -> NDArray[np.generic]:
 
 
 def _encoded(text: object, encoding: object = "latin1") -> bytes:
-    """Bytes, as protocol 2 writes them."""
+    """Decode bytes as protocol 2 writes them."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise _RefusedError("bytes in it are not written as pickle writes them.")
     return text.encode("latin1")
 
 
-# The names in pickled arrays of numpy 1 (core) and 2 (_core). Values are what stands in for them.
+# The names in pickled arrays of numpy 1 (core) and 2 (_core). Values are their replacements.
 NAMES: Mapping[tuple[str, str], Callable[..., object]] = {
     ("numpy", "ndarray"): lambda *_: None,
     ("numpy", "dtype"): _Element,

@@ -78,7 +78,7 @@ def _band(image: Image.Image, top: int, bottom: int) -> Image.Image:
 
 
 def _rows(image: Image.Image, top: int, bottom: int) -> NDArray[np.generic]:
-    """Rows as they are, [h, W, C]."""
+    """Unchanged rows, [h, W, C]."""
     rows = np.asarray(_band(image, top, bottom))
     return rows[..., None] if rows.ndim == 2 else rows
 
@@ -115,7 +115,7 @@ def orientation(exif: object) -> int:
     return 1
 
 
-# Pillow keeps the high byte of each 16-bit sample. Read in the other byte order, it keeps the low byte.
+# Pillow keeps the high byte of each 16-bit sample; reading in the other byte order gives the low byte.
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if byteorder == "little" else "L"}
 
 

@@ -34,10 +34,10 @@ _DGM_EVAL = "reps"
 
 
 class WithoutImages:
-    """What a source says that stands for images which it does not have.
+    """The source interface for features given in place of images.
 
     Attributes:
-        name: As in results and messages.
+        name: The name in results and messages.
     """
 
     def __init__(self, name: str) -> None:

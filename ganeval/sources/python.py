@@ -42,7 +42,7 @@ def _load(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickling to worker processes look a class's module up by name.
+    # Dataclasses, and pickling to worker processes, look up a class's module by name.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
@@ -75,7 +75,7 @@ def _running(path: Path) -> Iterator[None]:
         yield
     except GanevalError:
         raise
-    # A user's file may raise anything, or even exit.
+    # A user's file may raise any exception, or even exit.
     except (Exception, SystemExit) as error:
         raise SourceError(f"{_line_of(error, path)}: {type(error).__name__}: {error}") from error
     finally:

@@ -8,9 +8,9 @@ from ganeval.places import is_url, redacted
 
 
 def split_options(scheme: str, rest: str, known: tuple[str, ...]) -> tuple[str, Mapping[str, str]]:
-    """What stands before the last question mark of `scheme:rest`, and the options after it.
+    """The text before the last question mark of `scheme:rest`, and the options after it.
 
-    The query of a web address, and a wildcard, belong to what stands before. UsageError for an unknown option.
+    The query of a web address, and a wildcard, belong to the text before it. UsageError for an unknown option.
     """
     before, _, query = rest.rpartition("?")
     asked = dict(parse_qsl(query, keep_blank_values=True)) if before else {}

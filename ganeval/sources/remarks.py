@@ -1,4 +1,4 @@
-"""What a user should know of how images were read: skipped ones, mixed sizes, unused bits, doubtful ranges, repeats."""
+"""Remarks about how images were read: skipped images, mixed sizes, unused bits, doubtful ranges, repeats."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from ganeval.sources.items import Remarkable
 from ganeval.sources.pixels import FEW_BITS, bits_used
 from ganeval.sources.repeats import repeats_doubt
 
-# A set of a few sizes is a mixture; one of many, photographs as they come.
+# A set with a few sizes is probably a mixture; one with many, photographs of any size.
 FEW_SIZES, IMAGES_PER_SIZE = 4, 4
 
 
@@ -23,14 +23,14 @@ def skips(name: str, report: ReadReport) -> Iterator[str]:
 
 
 def reading_remarks(source: Source, report: ReadReport) -> Iterator[str]:
-    """Remarks on what the images of a source are, whether they were read now or come from the cache."""
+    """Remarks on the images of a source, whether read now or from the cache."""
     yield from source.remarks if isinstance(source, Remarkable) else ()
     yield from _mixed_sizes(source.name, report)
     yield from _unused_bits(source.name, report)
 
 
 def value_remarks(name: str, report: ReadReport, *, count: int, declared: str) -> Iterator[str]:
-    """Remarks on values that seem to be of another range than the declared one, and on images that were drawn twice."""
+    """Remarks on values that seem to have another range than the declared one, and on repeated draws."""
     for doubt in (range_doubt(report.range_use, declared), repeats_doubt(report.repeats, count)):
         if doubt is not None:
             yield f"{name} {doubt}"
@@ -38,7 +38,7 @@ def value_remarks(name: str, report: ReadReport, *, count: int, declared: str) -
 
 def _mixed_sizes(name: str, report: ReadReport) -> Iterator[str]:
     """A remark on a set of a few sizes: samples in two resolutions, or with a grid of samples among them."""
-    # A portrait and a landscape of one camera are alike.
+    # Portrait and landscape of one camera count as one size.
     shapes = {tuple(sorted(size)) for size in report.sizes}
     if 1 < len(shapes) <= FEW_SIZES and report.sizes.total() >= IMAGES_PER_SIZE * len(shapes):
         counted = ", ".join(f"{count} of {width} x {height}" for (width, height), count in report.sizes.most_common())

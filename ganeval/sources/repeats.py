@@ -19,7 +19,7 @@ def repeats_of(pixels: Tensor) -> list[tuple[int, int]]:
 
 
 def repeats_doubt(repeats: list[tuple[int, int]], count: int) -> str | None:
-    """The warning about exact repeats among `count` drawn images; None where there are few."""
+    """The warning about exact repeats among `count` drawn images; None if there are few."""
     if len(repeats) <= REPEATED * count:
         return None
     index, first = repeats[0]

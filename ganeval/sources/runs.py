@@ -49,6 +49,6 @@ def _run_within(folder: Path) -> Path | None:
         with os.scandir(folder) as entries:
             inside = sorted(entry.name for entry in entries if entry.is_dir())
     except (OSError, ValueError):
-        # It is a file, or opening it later reports the error.
+        # It is a file, or it cannot be read: opening it later reports the error.
         return None
     return next((folder / name for name in inside if is_run(folder / name)), None)

@@ -30,7 +30,7 @@ class RandomState:
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)
 
     def restore(self) -> None:
-        """Make this the current state."""
+        """Set the current state to this one."""
         random.setstate(self.python)
         np.random.set_state(self.numpy)
         torch.set_rng_state(self.cpu)
@@ -78,7 +78,7 @@ def _modules(owner: object) -> list[nn.Module]:
 
 
 def _cuda_in_use() -> bool:
-    # Asking for CUDA's state would initialise it.
+    # Reading CUDA's state would initialise CUDA.
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 

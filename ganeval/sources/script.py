@@ -1,6 +1,6 @@
 """`script:gen.pt?z=128&law=normal&range=[-1,1]&classes=10`: a TorchScript generator as a live source.
 
-What the query leaves out is read from the module's attributes `z_dim`, `value_range` and `num_classes`.
+Values missing from the query are read from the module's attributes `z_dim`, `value_range` and `num_classes`.
 """
 
 import warnings
@@ -42,7 +42,7 @@ class ScriptGenerator:
         self._law = law
 
     def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
-        """n images as the module returns them."""
+        """Draw n images, as the module returns them."""
         z = torch.empty(n, *self._z_shape, device=self.device)
         z = z.normal_(generator=rng) if self._law == "normal" else z.uniform_(-1, 1, generator=rng)
         images: Tensor = self.module(z) if labels is None else self.module(z, labels)

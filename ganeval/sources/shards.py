@@ -17,7 +17,7 @@ _MAX_DIGITS = 18
 
 
 def expand_shards(pattern: str) -> Sequence[Place] | None:
-    """The paths of a pattern such as `data-{000..009}.tar`; None where it has no range.
+    """The paths of a pattern such as `data-{000..009}.tar`; None if it has no range.
 
     Raises SourceError for missing files, UsageError for a pattern of no paths, or of more than MAX_SHARDS.
     """

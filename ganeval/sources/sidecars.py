@@ -1,4 +1,4 @@
-"""Files next to an image that say its class, as in WebDataset: `key.cls`, and a field of `key.json`."""
+"""Files next to an image with its class, as in WebDataset: `key.cls`, and a field of `key.json`."""
 
 from ganeval.documents import DocumentError, parse_json
 from ganeval.sources.label_files import LABEL_COLUMNS
@@ -15,7 +15,7 @@ def key_of(name: str) -> str:
 
 
 def class_in_json(data: bytes) -> object:
-    """The class that a JSON file has in one of FIELDS; None for another document."""
+    """The class in one of FIELDS of a JSON file; None for another document."""
     try:
         document = parse_json(data, finite=False)
     except (DocumentError, UnicodeDecodeError):

@@ -2,8 +2,8 @@
 
 Read from .npz: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM,
 whose files also hold images). Read from the .pkl of edm2, which has statistics of several extractors, and from the .pt
-of torch-fidelity's cache, without running what a pickle names. Written: .npz with the same names, so that those tools
-read ganeval's files, and `ganeval`, a JSON text that says how they were measured.
+of torch-fidelity's cache, without running any function that a pickle names. Written: .npz with the same names, so that
+those tools read ganeval's files, and `ganeval`, a JSON text that says how they were measured.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from ganeval.sources.pickled import pickled_arrays
 
 SCHEMA = 1
 PICKLED = (".pkl", ".pickle", ".pt")
-# What edm2 calls the statistics of an extractor, in calculate_metrics.py; its covariances are over n - 1.
+# edm2's names for the statistics of an extractor, in calculate_metrics.py; its covariances are over n - 1.
 EDM2: Mapping[str, str] = {"inception": "fid", "dinov2:vitl14": "fd_dinov2"}
 EDM2_COUNT, EDM2_DDOF = "num_images", 1
 _NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
@@ -52,7 +52,7 @@ class Statistics:
     count, ddof, measured: the number of images, ddof of the covariance (it is over count - ddof), and the setup
         (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not have them.
     name: the file; sha256: of its bytes.
-    warnings: where they were computed now, what to know of how the images were read.
+    warnings: if they were computed now, remarks about how the images were read.
     """
 
     features: StoredGaussian
@@ -66,7 +66,7 @@ class Statistics:
 
     @property
     def prepared(self) -> str | None:
-        """How the images were made from the original photographs, where the file says so."""
+        """How the images were made from the original photographs, if the file states it."""
         said = (self.measured or {}).get("prepared")
         return None if said is None else str(said)
 
@@ -79,7 +79,7 @@ class Statistics:
 
         Args:
             output: "features" or "spatial".
-            ddof: The covariance is over n - ddof where the file says what n is; as it is where not.
+            ddof: The covariance is rescaled to n - ddof if the file states n, otherwise unchanged.
             device: Where the tensors are put.
 
         Raises:
@@ -96,7 +96,7 @@ class Statistics:
         return moments.Gaussian(mean.to(device), covariance.to(device), self.count)
 
     def describe(self) -> dict[str, object]:
-        """What the provenance says of it."""
+        """Its description in the provenance."""
         return {
             "name": self.name,
             "kind": "statistics",
@@ -130,7 +130,7 @@ def read_statistics(path: str | Place, extractor: str = "inception") -> Statisti
 
     Args:
         path: The file.
-        extractor: Which of them, where the file has statistics of several extractors.
+        extractor: Which statistics to read, if the file has those of several extractors.
 
     Raises:
         SourceError: They are not finite, symmetric and of matching dimensions, or there are none.
@@ -170,7 +170,7 @@ def write_statistics(
     ddof: int,
     measured: Mapping[str, object],
 ) -> None:
-    """Write statistics whole or not at all; equal statistics give equal bytes. ResultError when the place refuses."""
+    """Write statistics atomically; equal statistics give equal bytes. ResultError if the file cannot be written."""
     arrays: dict[str, NDArray[np.generic]] = {"mu": features.mean, "sigma": features.covariance}
     if spatial is not None:
         arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
@@ -263,7 +263,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
 def _own(
     arrays: Mapping[str, NDArray[np.generic]], path: Place
 ) -> tuple[int | None, int | None, dict[str, object] | None]:
-    """What ganeval itself wrote next to the arrays: count, ddof, measured; all None in other tools' files."""
+    """The description that ganeval wrote next to the arrays: count, ddof, measured; all None in other tools' files."""
     if "ganeval" not in arrays:
         return None, None, None
     try:

@@ -24,7 +24,7 @@ class StreamSource:
     """An iterable of batches [N, C, H, W], (images, labels) or PIL images, regrouped to the requested batch size.
 
     Values are uint8, or of a range that the iterable, its data set, or value_range declares. UsageError for a loader
-    that gives this process its share of the images alone.
+    that gives this process only a share of the images.
     """
 
     kind = "stream"
@@ -66,14 +66,15 @@ class StreamSource:
         while taken := list(islice(images, reading.batch_size)):
             count += len(taken)
             labels = [label for _, label in taken if label is not None]
-            # An image alone is not copied into its batch, and an iterable may use the memory of its images again.
+            # Copied, because a single image is not copied into its batch, and an iterable may reuse the memory of its
+            # images.
             own = [image.clone() if len(taken) == 1 else image for image, _ in taken]
             yield batch_of(own, labels=labels if len(labels) == len(taken) else None)
         if count == 0 or count < (self._num_samples or 0):
             raise SourceError(f"{self.name} ended after {count} images; {self._num_samples or 'some'} were expected.")
 
     def part(self, number: int, of: int, batch_size: int) -> None:
-        """None: an iterable is read from its beginning, and two processes may be given different ones."""
+        """None: an iterable is read from its beginning, and processes may have different iterables."""
 
     def fingerprint(self) -> Fingerprint | None:
         """None: a stream cannot be recognised before it is read."""
@@ -84,7 +85,7 @@ class StreamSource:
         return iter(())
 
     def describe(self) -> dict[str, object]:
-        """The declared range, and the number of images taken from the start, if it was given."""
+        """The declared range, and the number of images taken from the start, if limited."""
         return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
     def _images(self, report: ReadReport) -> Iterator[_LabelledImage]:
@@ -99,7 +100,7 @@ class StreamSource:
             yield from self._taken(self._batch(images, where), labels, report)
 
     def _given(self) -> Iterator[object]:
-        """What the iterable gives; SourceError where it raises."""
+        """The items of the iterable; SourceError if it raises."""
         number = 0
         try:
             for batch in self._batches:
@@ -108,7 +109,7 @@ class StreamSource:
         except GanevalError:
             raise
         except Exception as error:
-            # It is other people's code and may raise anything.
+            # Third-party code may raise any exception.
             raise SourceError(f"{self.name}, batch {number}: the iterable raised {_raised(error)}") from error
 
     def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_LabelledImage]:
@@ -132,7 +133,7 @@ class StreamSource:
 
 
 def _raised(error: Exception) -> str:
-    """An error in words. A worker of a DataLoader tells its whole traceback, which ends with the error."""
+    """An error as text. A DataLoader worker's error contains its whole traceback, which ends with the error."""
     name, text = type(error).__name__, str(error).strip()
     if "Original Traceback" not in text:
         return f"{name}: {text}"
@@ -142,13 +143,13 @@ def _raised(error: Exception) -> str:
 
 
 def _loader_remarks(loader: object, name: str, *, whole: bool) -> tuple[str, ...]:
-    """How a loader changes the set that it reads; UsageError for one that reads a rank's share of it.
+    """Remarks on a loader that changes the set; UsageError for one that reads only one rank's share.
 
     The names of attributes are those of a DataLoader, which wrappers of other packages have as well. num_replicas is of
     torch's DistributedSampler, num_processes of accelerate's batch samplers.
     """
     batches = getattr(loader, "batch_sampler", None)
-    # A DataLoader with a batch sampler of its own has a sampler, too, which it does not ask.
+    # A DataLoader with its own batch sampler also has a sampler, but does not use it.
     sampler = getattr(loader, "sampler", None) if batches is None else getattr(batches, "sampler", None)
     shares = (getattr(sampler, "num_replicas", 1), getattr(batches, "num_processes", 1))
     if (of := max((share for share in shares if isinstance(share, int)), default=1)) > 1:
@@ -172,13 +173,13 @@ def _loader_remarks(loader: object, name: str, *, whole: bool) -> tuple[str, ...
 
 
 def _count(sampler: object) -> int | None:
-    """How many images a sampler gives, if it knows."""
+    """The number of images that a sampler gives, if it knows it."""
     if not isinstance(sampler, Sized):
         return None
     try:
         return len(sampler)
     except (TypeError, NotImplementedError, OverflowError):
-        # It inherits a length that it does not have, or counts without end.
+        # It inherits a length that is not implemented, or is infinite.
         return None
 
 
@@ -187,7 +188,7 @@ def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:
 
 
 def split_labels(value: object) -> tuple[object, object]:
-    """Split what data sets and loaders give, (images, labels, ...) or images; labels are None where missing."""
+    """Split the items of data sets and loaders, (images, labels, ...) or images; labels are None if missing."""
     if isinstance(value, tuple | list) and value:
         return value[0], value[1] if len(value) > 1 else None
     return value, None

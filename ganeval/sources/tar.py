@@ -21,7 +21,7 @@ from ganeval.sources.members import Member, Members
 
 # Bytes searched after the end mark: tar pads archives to 10 KiB, and `cat a.tar b.tar` continues after that.
 BEHIND = 1 << 16
-# After this many reads at the end of the file, tarfile is in an endless loop.
+# Number of reads at the end of the file after which tarfile is in an endless loop.
 READS_AT_END = 100
 
 

@@ -1,9 +1,9 @@
 """WebDataset shards that are read once, from start to end, without seeking: `webdataset:PLACE`.
 
-PLACE is a .tar or .tar.gz, `data-{000..009}.tar`, a URL of either, a named pipe, or "-" for standard input. Files of a
-shard that follow each other and have the same name up to the first dot are a sample: its image, and its class in `.cls`
-or in a field of `.json`. A path without this prefix is indexed first, which reads small members twice, and is then read
-in natural order.
+PLACE is a .tar or .tar.gz, `data-{000..009}.tar`, a URL of either, a named pipe, or "-" for standard input. Consecutive
+files of a shard with the same name up to the first dot are a sample: its image, and its class in `.cls` or in a field
+of `.json`. Without this prefix, a path is indexed first, which reads small members twice, and then read in natural
+order.
 """
 
 import sys
@@ -55,7 +55,7 @@ def _check(shards: Sequence[Place]) -> None:
 
 
 def _fingerprint(opened: Opened | None) -> Fingerprint | None:
-    """Of the shards as files; None for a pipe, and where they changed."""
+    """The fingerprint of the shards as files; None for a pipe, and if they changed."""
     found = None if opened is None else opened.identity()
     if found is None:
         return None
@@ -79,7 +79,7 @@ def _images(shard: Place) -> Iterator[Encoded]:
             with tarfile.open(fileobj=file, mode="r|*", tarinfo=_MemberHeader) as archive:
                 for _, sample in groupby(_members(archive, shard), key=lambda member: key_of(member[0])):
                     yield from _sample(dict(sample), shard)
-            # The writer of a pipe fails if what follows the end mark is not taken.
+            # The writer of a pipe fails if the bytes after the end mark are not read.
             while not file.seekable() and file.read(1 << 20):
                 pass
     except (tarfile.TarError, *CORRUPT) as error:
@@ -87,7 +87,7 @@ def _images(shard: Place) -> Iterator[Encoded]:
 
 
 class _MemberHeader(tarfile.TarInfo):
-    """A header of a member; EOFError where the archive ends without the empty blocks that mark its end."""
+    """A member's header; EOFError if the archive ends without the empty blocks that mark its end."""
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -109,7 +109,7 @@ def _members(archive: tarfile.TarFile, shard: Place) -> Iterator[tuple[str, byte
             continue
         if info.issym() or info.islnk():
             raise SourceError(
-                f"{shard}/{name} is a link to {info.linkname}, which cannot be followed where a shard is read once. "
+                f"{shard}/{name} is a link to {info.linkname}, which cannot be followed in a shard that is read once. "
                 "Write the archive anew with the files themselves (tar --dereference --hard-dereference), or give it "
                 "without 'webdataset:'."
             )

@@ -1,4 +1,4 @@
-"""Sources made of another source: the same images in the same order, watched or changed as they are read."""
+"""Sources that wrap another source: the same images in the same order, checked or changed as they are read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from ganeval.sources.items import Item, ItemSource, Remarkable
 
 @runtime_checkable
 class Named(Protocol):
-    """A source of images that have file names, of which any can be taken, in any order."""
+    """A source of images with file names, which can be taken in any order."""
 
     @property
     def file_names(self) -> Sequence[str] | None: ...
@@ -25,7 +25,7 @@ class Named(Protocol):
 
 
 class WrappedSource(ABC):
-    """All that a source says, as another source says it."""
+    """A source that forwards everything to another source."""
 
     def __init__(self, source: Source, *, name: str | None = None) -> None:
         self.source = source
@@ -53,16 +53,16 @@ class WrappedSource(ABC):
 
     @property
     def file_names(self) -> Sequence[str] | None:
-        """The file of each image, relative to the set, where images are files."""
+        """The file of each image, relative to the set, if images are files."""
         return self.source.file_names if isinstance(self.source, Named) else None
 
     def take(self, places: Sequence[int], subset: Mapping[str, object] | None = None) -> Self:
-        """The images at these places; only where there are file names."""
+        """The images at these indices; only if there are file names."""
         assert isinstance(self.source, Named)
         return self._around(self.source.take(places, subset))
 
     def item_name(self, index: int) -> str:
-        """The name of the image in the other source, where a user finds it."""
+        """The name of the image in the other source, by which a user finds it."""
         return self.source.item_name(index)
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
@@ -73,10 +73,10 @@ class WrappedSource(ABC):
 
     @abstractmethod
     def one(self, image: Tensor, index: int) -> Tensor:
-        """The image uint8 [3, H, W] at an index of the other source as it is here; SourceError if that cannot be."""
+        """The image of the other source at an index, as this source gives it; SourceError if that is not possible."""
 
     def part(self, number: int, of: int, batch_size: int) -> Self | None:
-        """The same around a part of the other source."""
+        """The same wrapper around a part of the other source."""
         part = self.source.part(number, of, batch_size)
         return None if part is None else self._around(part)
 
@@ -89,20 +89,20 @@ class WrappedSource(ABC):
         return self.source.digests()
 
     def describe(self) -> dict[str, object]:
-        """What the other source says."""
+        """The description of the other source."""
         return self.source.describe()
 
     @abstractmethod
     def _passed(self, batch: ImageBatch, indices: Sequence[int]) -> ImageBatch:
-        """A batch of the other source as it is here. indices: of its images."""
+        """A batch of the other source, as this source gives it. indices: of its images."""
 
     @abstractmethod
     def _around(self, source: Source) -> Self:
-        """The same around another source."""
+        """The same wrapper around another source."""
 
 
 class WatchedSource(WrappedSource):
-    """A source whose images' sizes are looked at as they are read.
+    """A source that reports the size of each image as it is read.
 
     see: called with the index, the width and the height of every image, in their order; may raise SourceError.
     """
@@ -112,7 +112,7 @@ class WatchedSource(WrappedSource):
         self._see = see
 
     def one(self, image: Tensor, index: int) -> Tensor:  # noqa: ARG002, an image by itself
-        """The image as it is."""
+        """The unchanged image."""
         return image
 
     def _passed(self, batch: ImageBatch, indices: Sequence[int]) -> ImageBatch:
@@ -131,10 +131,10 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What is done to every image of a source.
+    """A transform of every image of a source.
 
-    name: tells features of changed images from those of the originals. apply: uint8 [N, 3, H, W] to uint8 [N, 3, H',
-    W'], or UnfitError.
+    name: distinguishes features of changed images from those of the originals. apply: uint8 [N, 3, H, W] to uint8 [N,
+    3, H', W'], or UnfitError.
     """
 
     name: str
@@ -154,17 +154,17 @@ class TransformedSource(WrappedSource):
 
     @property
     def parallel(self) -> bool:
-        """Whether images may be loaded from several threads at once; False where they have no indices."""
+        """Whether images may be loaded from several threads at once; False if they have no indices."""
         return isinstance(self.source, ItemSource | TransformedSource) and self.source.parallel
 
     def item_at(self, index: int) -> Item:
-        """The image at `index`, changed; only where images are indexed. DecodeError when it cannot be read."""
+        """The changed image at `index`; only for indexed images. DecodeError if it cannot be read."""
         assert isinstance(self.source, ItemSource | TransformedSource)
         item = self.source.item_at(index)
         return replace(item, pixels=self.one(item.pixels, index), digest=self._digest(item.digest))
 
     def fingerprint(self) -> Fingerprint | None:
-        """The original's, and the transform."""
+        """The fingerprint of the original, and the transform."""
         found = self.source.fingerprint()
         if found is None:
             return None
@@ -172,11 +172,11 @@ class TransformedSource(WrappedSource):
         return Fingerprint(fast, self._digest(found.sizes.encode()).hex(), found.settled)
 
     def digests(self) -> Iterator[bytes]:
-        """Of every original, and the transform."""
+        """The digest of every original, combined with the transform."""
         return map(self._digest, self.source.digests())
 
     def describe(self) -> dict[str, object]:
-        """What the original source says, and the changes in their order."""
+        """The description of the original source, and the changes in order."""
         described = self.source.describe()
         before = described.get("changed", ())
         return {**described, "changed": [*(before if isinstance(before, list) else ()), self._transform.name]}
@@ -186,7 +186,7 @@ class TransformedSource(WrappedSource):
         return ImageBatch(tuple(groups), tuple(map(self._digest, batch.digests)), batch.labels)
 
     def _applied(self, images: Tensor, index: int) -> Tensor:
-        """Images of one size, changed; the first of them is at this index."""
+        """Transform images of one size; the first is at this index."""
         try:
             return self._transform.apply(images)
         except UnfitError as error:
@@ -200,7 +200,7 @@ class TransformedSource(WrappedSource):
 
 
 def numbered(batches: Iterable[ImageBatch], report: ReadReport) -> Iterator[tuple[ImageBatch, Sequence[int]]]:
-    """Batches with the index of each of their images in the source: skipped ones are in no batch."""
+    """Batches with the index of each image in the source; skipped images are in no batch."""
     index, passed = 0, 0
     for batch in batches:
         indices: list[int] = []

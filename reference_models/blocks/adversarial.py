@@ -14,7 +14,7 @@ from reference_models.blocks.losses import Objective
 class GeneratorDiscriminatorGAN(GAN):
     """A generator of images from latents and a discriminator of images; a paper adds its networks and its objective.
 
-    A subclass sets `generator`, `discriminator` and `objective`, and overrides the losses where its own differ.
+    A subclass sets `generator`, `discriminator` and `objective`, and overrides the losses that differ.
     """
 
     generator: nn.Module
@@ -24,7 +24,7 @@ class GeneratorDiscriminatorGAN(GAN):
     generator_batch: int = 1
     # Uniform noise in [0, noise) is added to every pixel of the discriminator's reals, to undo their rounding.
     noise: float = 0.0
-    # Whether reals and fakes pass the discriminator as one batch; only for one without batch normalisation.
+    # Whether reals and fakes pass the discriminator as one batch; only without batch normalisation.
     together: ClassVar[bool] = False
 
     def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
@@ -76,7 +76,7 @@ class GeneratorDiscriminatorGAN(GAN):
 
 
 def logit_logs(real: Tensor, fake: Tensor) -> Logs:
-    """The discriminator's outputs, one per image, under their reserved names."""
+    """The discriminator's outputs, one per image, by their reserved names."""
     return {"logit/real": real, "logit/fake": fake}
 
 

@@ -21,7 +21,7 @@ def plain_generator(latent: int, channels: int, resolution: int, *, width: int) 
     """A dense layer to R/8 x R/8, three strided 4 x 4 upsampling convolutions, a last 3 x 3 convolution.
 
     width: channels of the last hidden layer; each upsampling halves the channels. Batch normalisation and ReLU
-    everywhere but at the output; weights N(0, 0.02), gains 1.
+    everywhere except at the output; weights N(0, 0.02), gains 1.
     """
     check_resolution("pytorch-gan-collections' network", resolution, RESOLUTIONS)
     side, widths = resolution // 8, [width * 8, width * 4, width * 2, width]

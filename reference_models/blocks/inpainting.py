@@ -31,7 +31,7 @@ class Hole:
         return slice(start, start + self.pixels), slice(start, start + self.pixels)
 
     def of(self, images: Tensor) -> Tensor:
-        """[N, C, side, side] => what is in the hole, [N, C, pixels, pixels]."""
+        """[N, C, side, side] => the content of the hole, [N, C, pixels, pixels]."""
         return images[:, :, *self.place]
 
     def filled(self, images: Tensor, patch: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class Hole:
         return found
 
     def blanked(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] with the mean colour in the hole: nothing of what was there is left."""
+        """Images in [-1, 1] with the hole filled with the mean colour."""
         colour = torch.tensor(MEAN_COLOUR, dtype=torch.float32)
         if images.shape[1] == 1:
             colour = (colour * torch.tensor(LUMA)).sum(0, keepdim=True)
@@ -49,9 +49,9 @@ class Hole:
 
 
 def check_hole(name: str, hole: Hole, inputs: Tensor, images: Tensor, *, remedy: str) -> None:
-    """UsageError unless inputs are images with just this hole in one colour. Both are uint8 [N, C, side, side].
+    """UsageError unless inputs are the images with exactly this hole in one colour. Both are uint8 [N, C, side, side].
 
-    remedy: what changes the model's hole, for the message.
+    remedy: the setting that changes the model's hole, for the message.
     """
     expected = (
         f"{name} fills a hole of {hole.pixels} x {hole.pixels} pixels in the middle of images of {hole.side} x "
@@ -74,9 +74,9 @@ def _shape(images: Tensor) -> str:
 
 
 class EncoderDecoder(nn.Sequential):
-    """[N, inputs, R, R] => [N, outputs, R/2, R/2] in [-1, 1]: what is in the middle (Pathak et al. 2016).
+    """[N, inputs, R, R] => [N, outputs, R/2, R/2] in [-1, 1]: the middle of the image (Pathak et al. 2016).
 
-    Strided convolutions lead to one point of `bottleneck` channels, and back. The authors' code sets all biases of
+    Strided convolutions lead to 1 x 1 with `bottleneck` channels, and back. The authors' code sets all biases of
     convolutions to 0 before each update, so there are none here.
     """
 

@@ -1,4 +1,4 @@
-"""Which labels a semi-supervised model is given."""
+"""Select the labels that a semi-supervised model uses."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from ganeval.errors import UsageError
 
 
 def balanced(labels: Tensor, count: int, *, seed: int) -> Tensor:
-    """Rows of `count` labels that a seed chooses, as many of each class, up to one: int64 [count], on the CPU.
+    """A seeded choice of `count` rows with equally many of each class, up to one: int64 [count], on the CPU.
 
     Raises UsageError for fewer labels than classes, and for a class with too few images.
     """
@@ -26,7 +26,7 @@ def balanced(labels: Tensor, count: int, *, seed: int) -> Tensor:
         wanted = count // len(classes) + (place in more)
         if wanted > len(own):
             raise UsageError(
-                f"labelled is {count}, which takes {wanted} images of class {label}, counted from 0, and there are "
+                f"labelled is {count}, which needs {wanted} images of class {label} (counted from 0), but there are "
                 f"{len(own)}; choose fewer labels, or give more images."
             )
         rows.append(own[torch.randperm(len(own), generator=rng)[:wanted]])

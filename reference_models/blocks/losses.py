@@ -22,7 +22,7 @@ def cross_entropy_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_generator(fake: Tensor) -> Tensor:
-    """log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1): its gradient vanishes where D is confident."""
+    """log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1): its gradient vanishes if D is confident."""
     return -F.softplus(fake).mean()
 
 
@@ -109,7 +109,7 @@ def gradient_penalty(
 ) -> Tensor:
     """(slope / wanted - 1)^2 at a random point between each real and its fake (Gulrajani et al. 2017, algorithm 1).
 
-    added: as in `slopes`. wanted: the slope without a penalty, 1 but in Karras et al. 2017.
+    added: as in `slopes`. wanted: the slope without a penalty; 1 except in Karras et al. 2017.
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
     return (slopes(critic, fake + share * (real - fake), added=added) / wanted - 1).square().mean()
@@ -120,8 +120,8 @@ def local_penalty(
 ) -> Tensor:
     """(slope - 1)^2 near the reals (Kodali et al. 2017, DRAGAN), as Lucic et al. 2018 measured it.
 
-    The slope is taken at a random point between each image and a noisy copy of it, to every pixel of which up to half a
-    standard deviation of the batch's pixels is added, uniformly. added: as in `slopes`.
+    The slope is taken at a random point between each image and a noisy copy, with uniform noise of up to half a
+    standard deviation of the batch's pixels added to every pixel. added: as in `slopes`.
     """
     brighter = real + 0.5 * everyones(real).std(correction=0) * torch.rand(
         real.shape, generator=rng, device=real.device

@@ -18,7 +18,7 @@ SLOPE = 0.2  # negative slope of every leaky ReLU
 
 
 def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS, *, otherwise: str = "") -> None:
-    """UsageError for a resolution that a network cannot be built for. otherwise: another remedy, for the message."""
+    """UsageError for a resolution that the network does not support. otherwise: another remedy, for the message."""
     if resolution not in allowed:
         near = min(allowed, key=lambda size: (abs(size - resolution), size))
         listed = f"{', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
@@ -29,7 +29,7 @@ def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLU
 
 
 def doublings(resolution: int, start: int) -> int:
-    """How many times `start` must be doubled to reach a resolution; both are powers of two."""
+    """The number of doublings from `start` to a resolution; both are powers of two."""
     return (resolution // start).bit_length() - 1
 
 
@@ -83,7 +83,7 @@ def shrink(before: int, after: int, kernel: int) -> nn.Conv2d:
 def conv_generator(latent: int, channels: int, resolution: int, *, width: int, kernel: int) -> nn.Sequential:
     """DCGAN's generator: a 4 x 4 projection, then fractionally-strided convolutions, each half as wide as the last.
 
-    width: channels of the last hidden layer. Batch normalisation and ReLU everywhere but at the output, a tanh.
+    width: channels of the last hidden layer. Batch normalisation and ReLU everywhere except at the output, a tanh.
     """
     ups = doublings(resolution, 4)
     widths = [width * 2**level for level in reversed(range(ups))]
@@ -97,7 +97,7 @@ def conv_generator(latent: int, channels: int, resolution: int, *, width: int, k
 def conv_discriminator(channels: int, resolution: int, *, width: int, kernel: int) -> nn.Sequential:
     """DCGAN's discriminator: strided convolutions down to 4 x 4, each twice as wide as the last, and one output.
 
-    width: channels of the first layer. Leaky ReLU everywhere, batch normalisation everywhere but on the images.
+    width: channels of the first layer. Leaky ReLU everywhere, batch normalisation everywhere except on the images.
     """
     widths = [width * 2**level for level in range(doublings(resolution, 4))]
     layers: list[nn.Module] = [shrink(channels, width, kernel), nn.LeakyReLU(SLOPE)]
@@ -116,7 +116,7 @@ class UpBlock(nn.Module):
             *(nn.BatchNorm2d(before), nn.ReLU(), nn.Upsample(scale_factor=2), _conv(before, after)),
             *(nn.BatchNorm2d(after), nn.ReLU(), _conv(after, after)),
         )
-        # A 1 x 1 convolution and nearest upsampling commute; in this order the convolution costs a quarter.
+        # A 1 x 1 convolution and nearest upsampling commute; in this order the convolution costs a quarter as much.
         self.shortcut = nn.Sequential(_pointwise(before, after), nn.Upsample(scale_factor=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class UpBlock(nn.Module):
 class DownBlock(nn.Module):
     """[N, before, S, S] => [N, after, S/2, S/2]: two convolutions and mean pooling; no normalisation of activations.
 
-    first: whether it is the first block, whose input are images and is not rectified.
+    first: whether it is the first block, whose input is images, without ReLU.
     """
 
     def __init__(self, before: int, after: int, *, first: bool = False) -> None:

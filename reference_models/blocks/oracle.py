@@ -1,8 +1,8 @@
 """The synthetic data of Yu et al. (2017): sequences of an LSTM with weights from N(0, 1), the oracle. Its specs need no
 torch.
 
-`oracle:V,T,N` are N sequences of T tokens from 0 to V - 1; `oracle:V,T,N,SEED` those of another oracle, and
-`oracle:V,T,N,SEED,SKIP` come after the first SKIP sequences of that oracle, and so are held out from them.
+`oracle:V,T,N` is N sequences of T tokens from 0 to V - 1; `oracle:V,T,N,SEED` is from another oracle, and
+`oracle:V,T,N,SEED,SKIP` skips the first SKIP sequences of that oracle, so that they are held out from these.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEME = "oracle:"
 # Sizes of the embedding and of the state.
 SIZE = 32
-# Sequences that are drawn or rated at a time.
+# Sequences to draw or rate at a time.
 CHUNK = 250
 # The largest vocabulary, length and number of sequences.
 MAX_SIZE = 10_000_000
@@ -27,7 +27,7 @@ _FORM = "oracle:V,T,N[,SEED[,SKIP]]: the vocabulary, the length and the number o
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """An oracle and a stretch of its sequences; the same on every machine, up to rounding in double precision.
+    """An oracle and a range of its sequences; the same on every machine, up to rounding in double precision.
 
     vocabulary: number of tokens. length: tokens per sequence. count: sequences. seed: of weights and sequences. skip:
     sequences before the first.
@@ -41,7 +41,7 @@ class Oracle:
 
     @classmethod
     def of(cls, spec: str) -> "Oracle":
-        """An oracle's spec, parsed; SourceError for one that is not of the form, or has impossible numbers."""
+        """Parse an oracle's spec; SourceError for another form, or impossible numbers."""
         words = spec.removeprefix(SCHEME).split(",")
         if not 3 <= len(words) <= 5 or not all(word.strip().isdecimal() for word in words):
             raise SourceError(f"{spec} is not an oracle; write {_FORM}.")
@@ -58,7 +58,7 @@ class Oracle:
 
     @property
     def held_out(self) -> "Oracle":
-        """A tenth as many sequences, at least 2 and after those of this stretch."""
+        """A tenth as many sequences (at least 2), after those of this range."""
         return replace(self, skip=self.skip + self.count, count=max(2, self.count // 10))
 
     def __str__(self) -> str:
@@ -78,8 +78,8 @@ class Oracle:
         """The sequences, int64 [N, T]."""
         import torch
 
-        # The numbers of all sequences from the first on come from one stream, so that a stretch does not depend on
-        # where another ends. It is not the stream of the weights: a CPU's generator uses the low 32 bits of a seed.
+        # The random numbers of all sequences come from one stream, so that a range does not depend on where another
+        # ends. It differs from the stream of the weights: a CPU's generator uses the low 32 bits of a seed.
         rng = torch.Generator().manual_seed(self.seed ^ 0x9E3779B9)
         uniform = torch.rand(self.skip + self.count, self.length, dtype=torch.float64, generator=rng)[self.skip :]
         network = self.network()
@@ -87,7 +87,7 @@ class Oracle:
             return torch.cat([network.sample(rows) for rows in torch.split(uniform, CHUNK)])
 
     def log_likelihood(self, tokens: "Tensor") -> "Tensor":
-        """Of each token given those before it: int64 [N, T] => float64 [N, T]."""
+        """The log-likelihood of each token given those before it: int64 [N, T] => float64 [N, T]."""
         import torch
 
         network = self.network()

@@ -1,7 +1,7 @@
 """Networks of token sequences: an LSTM that writes them, and a convolutional discriminator that reads them.
 
-Sequences are int64 [N, T], with tokens from 0 to V - 1. Before the first token the LSTM reads token 0, as the code of
-Yu et al. (2017) does; that token is no part of the sequence.
+Sequences are int64 [N, T], with tokens from 0 to V - 1. Before the first token the LSTM reads token 0, as in the code
+of Yu et al. (2017); that token is not part of the sequence.
 """
 
 import math
@@ -16,10 +16,10 @@ State = tuple[Tensor, Tensor]
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Tokens by the inverse of their cumulative distribution.
+    """Draw tokens by the inverse of their cumulative distribution.
 
-    logits: [N, V]. uniform: numbers in [0, 1), [N]. Returns int64 [N]. A token of probability 0 is never drawn, as far
-    as the precision of the sums goes: the uniform number is scaled by the total, which rounding keeps from being 1.
+    logits: [N, V]. uniform: numbers in [0, 1), [N]. Returns int64 [N]. A token of probability 0 is never drawn, up to
+    the precision of the sums: the uniform number is scaled by the total, which may differ from 1 by rounding.
     """
     sums = logits.softmax(1).cumsum(1)
     found = torch.searchsorted(sums, (uniform * sums[:, -1])[:, None], right=True)[:, 0]
@@ -29,8 +29,8 @@ def draw(logits: Tensor, uniform: Tensor) -> Tensor:
 class TokenLSTM(nn.Module):
     """An LSTM language model with one layer, and one bias per gate.
 
-    All weights and biases are drawn from N(0, deviation). Without `learns` they are buffers: state that no player
-    updates, as of the oracle and of the copy that rolls out.
+    All weights and biases are drawn from N(0, deviation). Without `learns` they are buffers, which no player updates,
+    as for the oracle and the roll-out network.
     """
 
     embedding: Tensor
@@ -82,7 +82,7 @@ class TokenLSTM(nn.Module):
         return -F.cross_entropy(alpha * self(tokens).transpose(1, 2), tokens, reduction="none")
 
     def sample(self, uniform: Tensor, *, alpha: float = 1.0) -> Tensor:
-        """Sequences of numbers in [0, 1): [N, T] => int64 [N, T]. alpha: factor of the logits."""
+        """Sequences from uniform numbers in [0, 1): [N, T] => int64 [N, T]. alpha: factor of the logits."""
         state, token = self.start(len(uniform)), self.first(len(uniform))
         tokens = []
         for position in range(uniform.shape[1]):
@@ -92,16 +92,16 @@ class TokenLSTM(nn.Module):
         return torch.stack(tokens, 1)
 
     def roll_out(self, tokens: Tensor, count: int, rng: torch.Generator) -> Tensor:
-        """Complete every beginning of sequences by sampling: int64 [N, T] => int64 [T - 1, count, N, T].
+        """Complete every prefix of the sequences by sampling: int64 [N, T] => int64 [T - 1, count, N, T].
 
-        Entry t - 1 keeps the first t tokens, t = 1 .. T - 1. The beginnings of all lengths are completed side by side.
+        Entry t - 1 keeps the first t tokens, t = 1 .. T - 1. Prefixes of all lengths are completed in parallel.
         """
         number, length = tokens.shape
         rolled = tokens.repeat(length - 1, count, 1, 1)
         given = self.read(self.first(number), self.start(number))
         states: State | None = None
         for position in range(1, length):
-            # A beginning of `position` tokens joins the shorter ones, which go on with tokens of their own.
+            # The prefix of `position` tokens joins the shorter ones, which continue with sampled tokens.
             given = self.read(tokens[:, position - 1], given)
             joining: State = (given[0].repeat(count, 1), given[1].repeat(count, 1))
             if states is None:
@@ -119,7 +119,7 @@ class TokenLSTM(nn.Module):
         return zeros, zeros
 
     def first(self, count: int) -> Tensor:
-        """The tokens that are read before a sequence begins."""
+        """The tokens read before a sequence begins."""
         return torch.zeros(count, dtype=torch.int64, device=self.bias.device)
 
     def read(self, token: Tensor, state: State) -> State:
@@ -127,7 +127,7 @@ class TokenLSTM(nn.Module):
         return self._move(self.embedding[token] @ self.of_input + self.bias, state)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Of the next token: [..., hidden] => [..., V], not below single precision."""
+        """Logits of the next token: [..., hidden] => [..., V], in at least single precision."""
         found = hidden @ self.output + self.output_bias
         return found if found.dtype == torch.float64 else found.float()
 
@@ -158,9 +158,9 @@ class Highway(nn.Module):
 
 
 class TokenCNN(nn.Module):
-    """Convolutions of several widths over embedded tokens, the maximum of each over the places, highway, two logits.
+    """Convolutions of several widths over embedded tokens, the maximum of each over positions, highway, two logits.
 
-    filters: the number of filters by their width. drop: share of the features that are dropped in training.
+    filters: the number of filters by their width. drop: dropout rate of the features.
     """
 
     def __init__(self, vocabulary: int, embedding: int, filters: Mapping[int, int], *, drop: float) -> None:
@@ -178,7 +178,7 @@ class TokenCNN(nn.Module):
             nn.init.constant_(layer.bias, 0.1)
 
     def forward(self, tokens: Tensor, *, dropping: bool = False) -> Tensor:
-        """Logits that sequences are real: int64 [N, T] => [N]. dropping: whether features are dropped."""
+        """Logits that sequences are real: int64 [N, T] => [N]. dropping: whether dropout is on."""
         embedded = self.embedding(tokens).transpose(1, 2)
         features = torch.cat([F.relu(layer(embedded).amax(2)) for layer in self.convolutions], 1)
         kept = F.dropout(self.highway(features), self.drop, training=dropping)
@@ -187,5 +187,5 @@ class TokenCNN(nn.Module):
         return logits
 
     def penalty(self) -> Tensor:
-        """Half the squared length of the output's weights and biases."""
+        """Half the squared norm of the output layer's weights and biases."""
         return torch.stack([one.square().sum() for one in self.output.parameters()]).sum() / 2

@@ -1,4 +1,4 @@
-"""Stochastic gradient Hamiltonian Monte Carlo: a sampler in the place of an optimizer (Chen, Fox, Guestrin 2014)."""
+"""Stochastic gradient Hamiltonian Monte Carlo: a sampler used as an optimizer (Chen, Fox, Guestrin 2014)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganeval.errors import UsageError
 from reference_models.recipes import SGD, Optimizer, value_at
 
-# Of the Adam steps of the burn-in.
+# Epsilon of the Adam steps in the burn-in.
 BETAS = (0.5, 0.999)
 EPSILON = 1e-8
 
@@ -19,10 +19,11 @@ class SGHMC(torch.optim.Optimizer):
 
     With the friction alpha = 1 - momentum, v <- momentum v - lr gradient + N(0, 2 alpha lr / observations), and
     theta <- theta + v: equation 15 of the paper for the loss observations x loss and the rate lr / observations. The
-    noise of the gradient is taken for small compared with that of the friction. Noise is torch's global randomness.
+    noise of the gradient is assumed to be small compared with that of the friction. Noise comes from torch's global
+    random state.
 
-    observations: 1 for a loss that is a negative log density; N for one that is divided by the number N of data.
-    burn_in: steps at the start that are Adam's, without noise.
+    observations: 1 for a loss that is a negative log density; N for one that is divided by the number N of data points.
+    burn_in: steps at the start that use Adam, without noise.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class SGHMC(torch.optim.Optimizer):
 
 
 def sghmc(parameters: Iterable[nn.Parameter], settings: Optimizer, *, observations: int, burn_in: int) -> SGHMC:
-    """The sampler of settings of gradient descent with momentum, which may both follow schedules: `Player.make`.
+    """The sampler for settings of SGD with momentum, for `Player.make`; rate and momentum may follow schedules.
 
-    Raises UsageError for other settings, which have no friction.
+    Raises UsageError for other settings, which define no friction.
     """
     if not isinstance(settings, SGD):
         raise UsageError(f"SGHMC takes a rate and a momentum, as SGD does; found {settings}.")

@@ -1,4 +1,4 @@
-"""Networks that translate images: the U-Net, the residual network of style transfer, and the patch discriminator.
+"""Networks that translate images: U-Net, residual network of style transfer, patch discriminator.
 
 Images are float32 [N, C, S, S] in [-1, 1]; sides are halved and doubled again, so they must be divisible.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ganeval.errors import UsageError
 from reference_models.blocks.networks import SLOPE
 
-# "batch" normalises by the statistics of the given images alone, also when a trained model is used, as the authors do.
+# "batch" always normalises by the statistics of the given images, also in evaluation, as the authors do.
 Norm = Literal["batch", "instance", "none"]
 
 
@@ -27,10 +27,10 @@ def normalisation(kind: Norm, width: int) -> nn.Module:
 
 
 class UNet(nn.Module):
-    """Strided convolutions down to 1 x 1 and up again, in which each level sees its mirror image (Isola et al. 2017).
+    """Strided convolutions down to 1 x 1 and up again, with skip connections between equal sizes (Isola et al. 2017).
 
     levels: how often the side is halved; width: of the first level, and at most eight times that. Dropout of 0.5 in the
-    first `dropped` levels on the way up, which is also the only noise of a trained model.
+    first `dropped` levels on the way up, which is the only noise, also in evaluation.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class UNet(nn.Module):
             before = inputs if level == 0 else widths[level - 1]
             layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(SLOPE)]
             layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=bias))
-            # A normalised 1 x 1 image would be 0.
+            # Instance normalisation would turn a 1 x 1 image into 0.
             if 0 < level < levels - 1:
                 layers.append(normalisation(norm, after))
             self.down.append(nn.Sequential(*layers))
@@ -156,6 +156,6 @@ def check_divisible(name: str, side: int | None, by: int, *, setting: str) -> No
     """UsageError for inputs whose side cannot be halved as often as a network does."""
     if side is None or side < by or side % by:
         raise UsageError(
-            f"{name} halves its images until {by} pixels are one, so that their side must be a multiple of {by}, not "
+            f"{name} halves its images until {by} pixels are one, so their side must be a multiple of {by}, not "
             f"{side}; choose another --resolution, or a smaller {setting} (--set)."
         )

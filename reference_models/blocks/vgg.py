@@ -1,4 +1,4 @@
-"""Distances of images in the features of VGG-19, as losses."""
+"""Losses: distances between images in the features of VGG-19."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ def vgg19(path: str | None, device: str) -> nn.Module:
     """VGG-19 up to conv5_4 and its ReLU, with fixed weights.
 
     path: a file of torchvision's weights; None for the one in torch's cache.
-    Raises WeightsError if there is no such file, or it holds something else; nothing is downloaded.
+    Raises WeightsError if there is no such file, or it does not hold these weights; nothing is downloaded.
     """
     import torchvision
 

@@ -1,4 +1,4 @@
-"""Normalisation of activations whose statistics do not come from the batch at hand (Salimans et al. 2016)."""
+"""Normalisation of activations with statistics from a reference batch (Salimans et al. 2016)."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class VirtualBatchNorm(nn.Module):
     """Each row is normalised with the statistics of a fixed reference batch and of itself (section 3.5).
 
     The first `reference` rows are the reference batch, which is normalised with its own statistics. A row's statistics
-    are those of the reference batch with the row added to it, so they depend on no other row.
+    are those of the reference batch with the row added to it, so they do not depend on other rows.
     """
 
     def __init__(self, channels: int, reference: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class WeightNorm(nn.Module):
-    """A linear or convolutional layer whose weights to each output have the length `scale`, and a bias.
+    """A linear or convolutional layer whose weights to each output have the norm `scale`, with a bias.
 
     layer: without a bias of its own. learns: whether the scale is a parameter; if not, it is set by `fitted` alone.
     deviation: of each output on the batch that `fitted` is given.
@@ -21,7 +21,7 @@ class WeightNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.layer, self.deviation = layer, deviation
-        # A transposed convolution has the outputs along the second axis of its weights.
+        # The weights of a transposed convolution have outputs along the second axis.
         self.outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
         count = layer.weight.shape[self.outputs]
         self.bias = nn.Parameter(torch.zeros(count))
@@ -54,7 +54,7 @@ class WeightNorm(nn.Module):
 
 @contextmanager
 def fitted(network: nn.Module) -> Iterator[None]:
-    """Inside, a forward pass sets the scales and biases of every `WeightNorm` to the batch that passes."""
+    """Within this context, a forward pass fits the scales and biases of every `WeightNorm` to its batch."""
     layers = [module for module in network.modules() if isinstance(module, WeightNorm)]
     for layer in layers:
         layer.fits = True

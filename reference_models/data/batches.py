@@ -1,4 +1,4 @@
-"""An endless stream of batches, in an order that only the seed determines."""
+"""An endless stream of batches, in an order determined only by the seed."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ganeval.errors import SourceError
 from ganeval.ranges import ValueRange
 from reference_models.batches import Part, Tensors
 
-# Distance between the seeds of two parts. A CPU's generator uses only the low 32 bits, so it must differ in those.
+# Distance between the seeds of two parts. A CPU's generator uses only the low 32 bits of a seed, so these must differ.
 _APART = 0x9E3779B9
 
 
@@ -58,7 +58,7 @@ class BatchStream:
 
     @property
     def seen(self) -> list[int]:
-        """Rows drawn so far of each part: the whole state of the stream."""
+        """Rows drawn so far from each part: the whole state of the stream."""
         return [order.seen for order in self._orders]
 
     @seen.setter
@@ -95,7 +95,7 @@ class _Order:
         self._seed, self._epoch = seed, -1
 
     def next(self, missing: int) -> tuple[Tensor, Tensor]:
-        """The next so many rows, and which of them are mirrored."""
+        """The next rows, and which of them to mirror."""
         taken: list[tuple[Tensor, Tensor]] = []
         while missing:
             epoch, start = divmod(self.seen, len(self.part))

@@ -1,4 +1,4 @@
-"""Class names: find the class of a model that a word, or a class of another data set, stands for."""
+"""Class names: match a word, or a class of another data set, to a class of a model."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ _DIGITS = 18
 
 
 def find_class(word: str, names: Sequence[str]) -> int | None:
-    """The index of a class among names, None where it is not among them.
+    """The index of a class among names; None if it is not among them.
 
-    A class is found by its name, or by its number where names are whole numbers ("01" is "1"). Only if no name is a
-    number is a number taken as an index, from 0.
+    A class is found by its name, or by its number if names are whole numbers ("01" is "1"). A number is taken as an
+    index, from 0, only if no name is a number.
     """
     if word in names:
         return names.index(word)

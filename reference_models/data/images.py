@@ -13,13 +13,13 @@ from ganeval.preprocess import resample
 from ganeval.sources import Group, Reading, ReadReport, Source, open_source
 from reference_models.batches import Data
 
-# The share of a GPU's free memory that images may take; the rest is for training.
+# The share of a GPU's free memory that images may use; the rest is for training.
 SHARE_OF_DEVICE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """All of a training set.
+    """A whole training set.
 
     pixels: uint8 [N, C, H, W], or float32 in the model's range. labels: int64 [N] from 0 to K - 1 with at least one
     image of each class; None where unknown. digest: hash of pixels, labels and inputs, in order. about: provenance, as
@@ -53,7 +53,7 @@ class Images:
 
     @property
     def what(self) -> str:
-        """What these are, in words that follow a number."""
+        """The word for these rows after a number."""
         side = self.data.resolution
         return f"images of {side} x {side}"
 
@@ -86,11 +86,11 @@ def images_of(
 ) -> Images:
     """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], 0 or more.
 
-    class_names: names of labels 0, 1, ...; without them a class is named by its label. Only labels that occur become
-    classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5". inputs and aligned: as `Images` has them.
+    class_names: names of labels 0, 1, ...; otherwise a class is named by its label. Only labels that occur become
+    classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5". inputs and aligned: as in `Images`.
     """
     if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
-        raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
+        raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; give one per image, of 0 or more.")
     names: tuple[str, ...] | None = None
     if labels is not None:
         present, places = np.unique(labels.cpu().numpy(), return_inverse=True)
@@ -126,7 +126,7 @@ def load_images(
     num_samples: int | None = None,
     seed: int = 0,
 ) -> Images:
-    """Read every image of a source: the central square, resized to `resolution` pixels where it differs.
+    """Read every image of a source: the central square, resized to `resolution` pixels if it differs.
 
     channels: 1 or 3; None for 1 if every image is grey, else 3.
     resize: whether images of different sizes, or not square, are cropped and resized; if not, they are refused.
@@ -162,7 +162,7 @@ def load_images(
 
 
 def _unlabelled(source: Source, labels: Sequence[int], count: int) -> str | None:
-    """Why the labels are not used as classes; None if they are, and if there are none and no reason is known."""
+    """Why the labels are not used as classes; None if they are used, or if there are none and no reason is known."""
     if not labels:
         reason = source.describe().get("unlabelled")
         return None if reason is None else str(reason)
@@ -179,7 +179,7 @@ def _check_size(source: Source, group: Group, size: tuple[int, int], first: int)
         other = "" if (height, width) == size else f", and {source.item_name(0)} has {size[1]} x {size[0]}"
         raise SourceError(
             f"{source.item_name(first + group.rows[0])} has {width} x {height} pixels{other}; a model learns square "
-            "images of one size. Say which with --resolution: the middle square of each is then resized to it."
+            "images of one size. Choose it with --resolution: the central square of each is then resized to it."
         )
 
 

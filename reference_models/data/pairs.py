@@ -24,11 +24,11 @@ def load_pairs(
 ) -> Images:
     """Read all pairs of a source; `Images.inputs` are the images to translate, `Images.pixels` the targets.
 
-    wanted: resolutions of targets and inputs, and their channels. given: makes what the model is given, of aligned
-    pairs. convert: whether images get these channels; if not, a side is grey if all of its images are. resize: whether
-    images of other sizes are cropped and resized, both sides alike; if not, they are refused.
-    Raises UsageError for a spec that is not of pairs, or whose sides differ by another factor than the model scales,
-    and SourceError for images that cannot be read.
+    wanted: resolutions of targets and inputs, and their channels. given: makes the model's inputs from aligned pairs.
+    convert: whether images get these channels; if not, a side is grey if all of its images are. resize: whether images
+    of other sizes are cropped and resized, both sides in the same way; if not, they are refused. Raises UsageError for
+    a spec that is not of pairs, or whose sides differ by another factor than the model scales, and SourceError for
+    images that cannot be read.
     """
     pairs = open_pairs(spec, num_samples=num_samples, seed=seed)
     side = cast(int, wanted.input_resolution)
@@ -47,7 +47,7 @@ def load_pairs(
 
 
 def apart(images: Images) -> Images:
-    """Aligned pairs as two sets of which no image of one belongs to an image of the other.
+    """Split aligned pairs into two sets without partners in each other.
 
     The inputs are those of the pairs with even numbers, the targets those of the pairs with odd numbers.
     """
@@ -64,7 +64,7 @@ def _check_factor(spec: str, targets: Images, inputs: Images, wanted: Data) -> N
     side = cast(int, wanted.input_resolution)
     if target * side != given * wanted.resolution:
         raise UsageError(
-            f"{spec} has inputs of {given} and targets of {target} pixels per side, and this model makes images of "
+            f"{spec} has inputs of {given} and targets of {target} pixels per side, but this model makes images of "
             f"{wanted.resolution} pixels from images of {side}; give pairs with this factor, or choose a model or "
             "settings that scale by theirs."
         )

@@ -1,4 +1,4 @@
-"""Training sets of random images, for what depends on their shapes alone: a model's layers, and its contract."""
+"""Training sets of random images, for uses that depend only on shapes: listing layers, testing the contract."""
 
 import torch
 from torch import Tensor
@@ -13,12 +13,12 @@ LABELLED = 65
 def placeholder(model: Model, rows: int, *, seed: int = 0) -> dict[str, Tensor]:
     """Tensors that `Model.parts` takes, with random images, uint8, or sequences.
 
-    rows: how many rows each of its parts has at least. seed: of the images.
+    rows: the minimum number of rows in each part. seed: of the images.
     """
     data, rng = model.data, torch.Generator().manual_seed(seed)
     if isinstance(data, SequenceData):
         return {"tokens": torch.randint(0, len(data.vocabulary), (rows, data.length), generator=rng)}
-    # Enough for a model whose parts are the images of some classes.
+    # Enough for a model whose parts are the images of a few classes.
     count = rows if model.batch_type is Batch else rows * max(2, data.classes or 0)
     if model.learns_labels:
         count = max(count, LABELLED * (data.classes or 0))

@@ -15,12 +15,12 @@ SEQUENCES = (oracle.SCHEME, NUMBERS, WORDS, CHARACTERS)
 
 
 def as_spec(data: object, *, what: str) -> str:
-    """A source as text, of a text or a path; UsageError for others. what: the argument, for the message."""
+    """A source given as text or path, as text; UsageError for other types. what: the argument, for the message."""
     if isinstance(data, str | PathLike):
         return fsdecode(data)
     raise UsageError(
-        f"{what} is a source as text, as in 'digits:train', 'cats/' or 'set.npz', found a {type(data).__name__}; save "
-        "images in memory as an .npz, and name that file."
+        f"{what} must be a source as text, as in 'digits:train', 'cats/' or 'set.npz', found a {type(data).__name__}; "
+        "save images in memory as an .npz, and name that file."
     )
 
 
@@ -49,7 +49,7 @@ def check_data(spec: str) -> None:
 
 
 def lasting_data(spec: str) -> str:
-    """A spec that holds in any working directory."""
+    """A spec that is valid in any working directory."""
     if not is_sequences(spec):
         return lasting(spec)
     scheme, _, place = spec.partition(":")

@@ -15,7 +15,7 @@ from ganeval.printable import printable
 
 SCHEME = "table:"
 EMBEDDED = "breast_cancer"
-# The square of a larger number is beyond float64, so that a column could not be standardised.
+# The square of a larger number exceeds float64, so a column could not be standardised.
 LARGEST = 1e150
 
 
@@ -91,7 +91,7 @@ def _file(path: Path, label: str) -> TabularData:
         features = [(column, cell) for at, (column, cell) in enumerate(zip(columns, cells, strict=True)) if at != place]
         rows.append([_number(path, number, column, cell) for column, cell in features])
     if not rows:
-        raise SourceError(f"{path} has the names of columns and no row; give a line per row below them.")
+        raise SourceError(f"{path} has the names of columns but no row; give one line per row below them.")
     names, labels = np.unique(np.array(classes), return_inverse=True)
     if len(names) == 1:
         raise SourceError(
@@ -103,7 +103,7 @@ def _file(path: Path, label: str) -> TabularData:
 
 
 def _label_column(path: Path, columns: Sequence[str], label: str) -> int:
-    """The place of the label column; SourceError for columns of equal names, or without features."""
+    """The index of the label column; SourceError for columns with equal names, or without features."""
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise SourceError(f"Line 1 of {path} names two columns '{printable(twice)}'; rename one of them.")
@@ -118,7 +118,7 @@ def _label_column(path: Path, columns: Sequence[str], label: str) -> int:
 def _number(path: Path, line: int, column: str, cell: str) -> float:
     """The number in a cell; SourceError for anything else."""
     try:
-        # Python's own numbers may have underscores.
+        # Python's float() accepts underscores.
         value = math.nan if "_" in cell else float(cell)
     except ValueError:
         value = math.nan
@@ -131,7 +131,7 @@ def _number(path: Path, line: int, column: str, cell: str) -> float:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number, from 1, and cells of every line; blank ones are an error except at the end of the file."""
+    """The number (from 1) and cells of every line; blank lines are an error except at the end of the file."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -139,7 +139,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         wrong = error.object[: error.start].count(b"\n") + 1
         raise SourceError(f"Line {wrong} of {path} is not UTF-8; save the file as UTF-8 text.") from error
-    # The numbers of lines are those of the ends of rows: a quoted cell may hold line breaks.
+    # A row is numbered by its last line: a quoted cell may hold line breaks.
     reader = csv.reader(io.StringIO(text.rstrip(), newline=""), strict=True)
     try:
         for cells in reader:

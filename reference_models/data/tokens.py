@@ -1,9 +1,8 @@
-"""Training sequences: a file of numbers or of text, or an oracle's; read once and kept as one tensor.
+"""Training sequences from a file of numbers or text, or from an oracle; read once and kept as one tensor.
 
 `tokens:FILE` has a sequence per line, as whole numbers with spaces between them; all lines are equally long.
-`text:FILE` has a sequence of words per line, and `characters:FILE` one of characters; shorter lines are filled up with
-`<end>`.
-`oracle:V,T,N` is synthetic (`reference_models.blocks.oracle`).
+`text:FILE` has a sequence of words per line, and `characters:FILE` one of characters; shorter lines are padded with
+`<end>`. `oracle:V,T,N` is synthetic (`reference_models.blocks.oracle`).
 """
 
 import hashlib
@@ -24,7 +23,7 @@ from reference_models.data.specs import CHARACTERS, NO_SEQUENCES, NUMBERS, WORDS
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All of a training set.
+    """A whole training set.
 
     tokens: int64 [N, T]. vocabulary: the words of tokens 0, 1, ... digest: hash of both. about: provenance, as plain
     data. separator: what stands between words in text.
@@ -47,7 +46,7 @@ class Tokens:
 
     @property
     def what(self) -> str:
-        """What these are, in words that follow a number."""
+        """The phrase for these rows after a number."""
         return f"sequences of {self.tokens.shape[1]} tokens"
 
     @property
@@ -71,7 +70,7 @@ def tokens_of(
 
 
 def held_out_tokens(spec: str) -> str | None:
-    """Further sequences of the same oracle; None for a file, which has none."""
+    """Further sequences of the same oracle; None for a file."""
     return str(Oracle.of(spec).held_out) if spec.startswith(oracle.SCHEME) else None
 
 
@@ -80,7 +79,7 @@ def load_tokens(
 ) -> Tokens:
     """Read every sequence of a source.
 
-    known: the vocabulary and length that the sequences must have, as of held-out ones; None to take theirs.
+    known: the vocabulary and length that (held-out) sequences must have; None to take their own.
     num_samples: a random subset, which the seed determines; None for all.
     Raises UsageError for a spec of another form, SourceError for a file that cannot be read, with the line.
     """
@@ -102,7 +101,7 @@ def _oracle(spec: str, known: SequenceData | None) -> Tokens:
     vocabulary = tuple(map(str, range(wanted.vocabulary)))
     if known is not None and (known.length, known.vocabulary) != (wanted.length, vocabulary):
         raise SourceError(
-            f"{spec} has {wanted.length} tokens per sequence, of {wanted.vocabulary}, and the model learns "
+            f"{spec} has {wanted.length} tokens per sequence, of {wanted.vocabulary}, but the model learns "
             f"{known.length}, of {len(known.vocabulary)}; choose an oracle like that of the training."
         )
     about = {"name": spec, "kind": "oracle", "count": wanted.count, "length": wanted.length, "seed": wanted.seed}
@@ -121,7 +120,7 @@ def _file(spec: str, known: SequenceData | None) -> Tokens:
     fills = scheme != NUMBERS and lengths != {length}
     for number, words in lines:
         if len(words) > length or (len(words) < length and scheme == NUMBERS):
-            why = "numbers have no word to fill up shorter lines with" if scheme == NUMBERS else "no more can be learnt"
+            why = "numbers have no word to pad shorter lines with" if scheme == NUMBERS else "no more can be learnt"
             raise SourceError(
                 f"Line {number} of {path} has {len(words)} tokens, and the others have {length}: {why}. Make all "
                 f"lines equally long{', or write text: or characters: before the file' if scheme == NUMBERS else ''}."
@@ -138,7 +137,7 @@ def _file(spec: str, known: SequenceData | None) -> Tokens:
                 f"Line {number} of {path} has {what}, which the training sequences do not have; leave the line out, or "
                 "train on sequences that have it."
             )
-    # Without a word that fills up, all lines are of one length.
+    # Without a padding word, all lines must have one length.
     filler = places.get(END, 0)
     rows = [[places[word] for word in words] + [filler] * (length - len(words)) for _, words in lines]
     about = {"name": spec, "kind": scheme.removesuffix(":"), "count": len(rows), "length": length}
@@ -146,7 +145,7 @@ def _file(spec: str, known: SequenceData | None) -> Tokens:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of every line; blank ones are an error except at the end of the file."""
+    """The number (from 1) and text of every line; blank lines are an error except at the end of the file."""
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
@@ -181,7 +180,7 @@ def _check_numbers(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> No
 
 
 def _vocabulary(scheme: str, lines: Sequence[tuple[int, Sequence[str]]], *, fills: bool) -> tuple[str, ...]:
-    """All words that occur, in order; numbers from 0 to the largest. Before them the word that fills up."""
+    """The padding word, then all words that occur, in order; for numbers, 0 to the largest."""
     if scheme == NUMBERS:
         return tuple(map(str, range(1 + max(int(word) for _, words in lines for word in words))))
     return (*[END] * fills, *sorted({word for _, words in lines for word in words}))

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane, of which the modes that a generator covers can be counted.
+"""Mixtures of Gaussians in the plane, for counting the modes that a generator covers.
 
 A point is an image of 1 pixel with 2 channels, so models that treat images as vectors of pixels (the perceptrons) learn
 points without modification. Points lie in the unit square, the range of these models.
@@ -27,7 +27,7 @@ class Mixture:
 
     @property
     def data(self) -> Data:
-        """What a model is built for: 1 pixel, 2 channels, one class per mode."""
+        """The data for a model: 1 pixel, 2 channels, one class per mode."""
         return Data(channels=2, resolution=1, classes=len(self.centres))
 
     def sample(self, n: int, rng: torch.Generator) -> Batch:
@@ -38,13 +38,13 @@ class Mixture:
 
 
 def ring(modes: int = 8, *, deviation: float = 0.02) -> Mixture:
-    """Centres on a circle of radius 0.4."""
+    """A mixture with centres on a circle of radius 0.4."""
     angles = [2 * math.pi * mode / modes for mode in range(modes)]
     return Mixture(tuple((0.5 + 0.4 * math.cos(at), 0.5 + 0.4 * math.sin(at)) for at in angles), deviation)
 
 
 def grid(side: int = 5, *, deviation: float = 0.02) -> Mixture:
-    """side x side centres, from 0.1 to 0.9 along each axis."""
+    """A mixture with side x side centres, from 0.1 to 0.9 along each axis."""
     places = [0.1 + 0.8 * place / (side - 1) for place in range(side)]
     return Mixture(tuple((x, y) for x in places for y in places), deviation)
 

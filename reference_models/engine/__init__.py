@@ -1,1 +1,1 @@
-"""What trains any model: plan, step loop, checkpoints, run folder, logging, alarms, resuming."""
+"""Training, for every model: plan, step loop, checkpoints, run folder, logging, alarms, resuming."""

@@ -8,33 +8,34 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# By name of a log entry or metric: its value and standard error, 0 where none is known.
+# By name of a log entry or metric: its value and standard error (0 if not known).
 Readings = Mapping[str, tuple[float, float]]
 
-# FID relative to its best (StudioGAN's DCGAN went from 49 to 137 unnoticed); recall, coverage and spread likewise.
+# Limits relative to the best: of FID (StudioGAN's DCGAN went from 49 to 137 unnoticed), and of recall, coverage and
+# spread.
 RISEN, FALLEN = 1.5, 0.5
 # Fakes whose mean distance is below this share of the reals' mean distance are too similar.
 NARROW = 0.3
-# Standard errors by which a difference counts; many, as a run is checked thousands of times. A difference from the best
-# value needs more, because the best of many noisy values is biased.
+# Standard errors for a difference to count; many, because a run is checked thousands of times. A difference from the
+# best value needs more, because the best of many noisy values is biased.
 ERRORS, OF_BEST = 4.0, 5.0
-# A gradient norm below which a generator learns nothing; the logit of a probability of 99%.
+# The gradient norm below which a generator learns nothing; the logit of a probability of 99%.
 STILL, SURE = 1e-3, math.log(99.0)
-# A discriminator loss below which it has nothing left to learn.
+# The loss below which a discriminator has nothing left to learn.
 WON = 0.05
-# How far the outputs on unseen reals may be from those on training reals: 0 is no difference, 1 is that of the fakes.
+# Maximum distance of the outputs on unseen reals from those on training reals: 0 is none, 1 is that of the fakes.
 UNKNOWN = 0.5
 
 
 @dataclass(slots=True)
 class RuleState:
-    """The state of a rule. streak: checks in a row in which it held. best: value and error of the best so far."""
+    """The state of a rule. streak: consecutive checks in which it held. best: value and error of the best so far."""
 
     streak: int = 0
     best: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        # A state restored from plain data has a list here.
+        # A restored state has a list here.
         self.best = None if self.best is None else (self.best[0], self.best[1])
 
 
@@ -42,8 +43,8 @@ class RuleState:
 class AlarmRule:
     """One comparison.
 
-    needs: the readings that it compares. check: (readings, state) => what was found, in words, or None.
-    patience: checks in a row that must find it before the alarm is raised.
+    needs: the readings that it compares. check: (readings, state) => what was found, as a sentence, or None.
+    patience: number of consecutive checks that must find it before the alarm is raised.
     """
 
     name: str
@@ -53,7 +54,7 @@ class AlarmRule:
     check: Callable[[Readings, RuleState], str | None]
 
     def reads(self, seen: Readings) -> bool:
-        """Whether all its readings are available."""
+        """Whether all the readings that it needs are available."""
         return all(name in seen for name in self.needs)
 
 
@@ -76,9 +77,10 @@ def fid_rose(seen: Readings, state: RuleState) -> str | None:
 
 
 def fell(name: str) -> Callable[[Readings, RuleState], str | None]:
-    """A check of a quantity that should be high, as recall or spread: it has fallen below half of its best.
+    """A check of a quantity that should be high, such as recall or spread: it has fallen below half of its best.
 
-    The best is capped at 1, the value of reals: an untrained generator can make images that differ more than reals do.
+    The best is capped at 1, the value of reals: an untrained generator can make images that differ from each other more
+    than reals do.
     """
 
     def check(seen: Readings, state: RuleState) -> str | None:
@@ -99,7 +101,7 @@ def narrow(name: str) -> Callable[[Readings, RuleState], str | None]:
     def check(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
         value, error = seen[name]
         if value < NARROW and beyond(NARROW - value, error):
-            return f"Fakes differ from each other by {value:.0%} of what reals do ({name})."
+            return f"Fakes differ from each other by {value:.0%} of what reals differ by ({name})."
         return None
 
     return check
@@ -133,7 +135,7 @@ def lost(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
     # The errors are those of one batch, not of the mean over many steps: the gap must be visible in a batch.
     if not beyond(fake - real, real_error, fake_error):
         return None
-    return f"The discriminator rates fakes at {fake:.3g}, above reals at {real:.3g}."
+    return f"The discriminator rates fakes at {fake:.3g}, higher than reals at {real:.3g}."
 
 
 def overfitted(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
@@ -148,12 +150,12 @@ def overfitted(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
     share = (train - unseen) / (train - fake)
     return (
         f"The discriminator rates training images at {train:.3g}, unseen ones at {unseen:.3g} and fakes at {fake:.3g}: "
-        f"{share:.0%} of the way."
+        f"{share:.0%} of the way from training images to fakes."
     )
 
 
 def _sure(seen: Readings) -> bool:
-    """Whether the discriminator's logits are certain for both reals and fakes."""
+    """Whether the discriminator is certain about both reals and fakes."""
     (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
     # A critic's outputs are not logits; its loss becomes negative as those on reals and fakes separate.
     no_critic = seen["loss/discriminator"][0] >= 0.0
@@ -161,7 +163,7 @@ def _sure(seen: Readings) -> bool:
 
 
 def _chance(seen: Readings, name: str) -> str:
-    """A logit as a probability of being real, in words."""
+    """A logit as a probability of being real, as text."""
     return f"{1 / (1 + math.exp(-max(min(seen[name][0], 700.0), -700.0))):.2%}"
 
 

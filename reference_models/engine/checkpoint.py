@@ -1,6 +1,6 @@
-"""Checkpoints: written atomically; tensors and plain values only, anything else is refused.
+"""Checkpoints, written atomically; they hold only tensors and plain values, anything else is refused.
 
-A file is flushed to disk before it replaces the previous one, which is therefore still complete after an interruption.
+A file is flushed to disk before it replaces the previous one, so that one of them is complete after an interruption.
 It is read with `weights_only`, so that no code in it can run.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reference_models.engine.training import Training
 
 FORMAT, VERSION = "ganeval-checkpoint", 2
-# The entries of every checkpoint besides its format and version, and their types.
+# The entries of every checkpoint apart from its format and version, and their types.
 _PARTS: Mapping[str, type] = {
     **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": list},
     **{"model": dict, "optimizers": dict, "random": dict, "notes": dict},
@@ -37,9 +37,9 @@ _PARTS: Mapping[str, type] = {
 
 
 def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
-    """Write everything the next step depends on, and `notes`, further plain values.
+    """Write everything that the next step depends on, and `notes`, further plain values.
 
-    Of processes that train together, the first one writes. Raises CheckpointError, in all of them, if it cannot be
+    If several processes train together, the first one writes. Raises CheckpointError, in all of them, if it cannot be
     written; a previous file at `path` is then unchanged.
     """
     processes().by_first(lambda: _save(path, training, notes))
@@ -71,13 +71,13 @@ def _save(path: Path, training: "Training", notes: Mapping[str, object]) -> None
 
 
 def _left(path: Path) -> str:
-    """The checkpoints that are left after a failed write, in words."""
+    """The checkpoints that are left after a failed write, as text."""
     if path.exists():
-        return "the one that was written before is still good"
+        return "the previous one is still valid"
     others = sorted(other.name for other in path.parent.glob("*.pt"))
     if others:
-        return f"those that were written before are still good: {', '.join(others)}"
-    return "no other one has been written, so a resumed run begins again"
+        return f"the previous ones are still valid: {', '.join(others)}"
+    return "there is no other checkpoint, so a resumed run begins again"
 
 
 def _disk_reason(error: BaseException) -> str:
@@ -103,10 +103,10 @@ def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
         document: object = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
-            f"{path} has more than tensors and plain values, and is not opened: it could run code. It is no "
-            "checkpoint of ganeval."
+            f"{path} holds more than tensors and plain values, and was not opened: it could run code. It is not "
+            "a checkpoint of ganeval."
         ) from error
-    # A file that is not a checkpoint can make torch.load fail in any of these ways.
+    # torch.load raises any of these for a file that is not a checkpoint.
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of ganeval ({str(error).splitlines()[0]}).") from error
     return _checked(document, path, variant)
@@ -119,15 +119,15 @@ def _check_whole(path: Path) -> None:
             bad = archive.testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise CheckpointError(
-            f"{path} is damaged, or is not a checkpoint ({error}). Use another one of the run."
+            f"{path} is damaged, or is not a checkpoint ({error}). Use another checkpoint of the run."
         ) from error
     if bad is not None:
-        raise CheckpointError(f"{path} is damaged: its part {bad} is not what was written. Use another one of the run.")
+        raise CheckpointError(f"{path} is damaged: its part {bad} has changed. Use another checkpoint of the run.")
 
 
 def _checked(document: object, path: Path, variant: str | None) -> Mapping[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a file of torch, but no checkpoint of ganeval.")
+        raise CheckpointError(f"{path} is a file of torch, but not a checkpoint of ganeval.")
     if document.get("version") != VERSION:
         raise CheckpointError(
             f"{path} has checkpoint format {document.get('version')}, written by ganeval {document.get('ganeval')}; "
@@ -140,13 +140,13 @@ def _checked(document: object, path: Path, variant: str | None) -> Mapping[str, 
                 raise TypeError(f"{name} is of type {type(document[name]).__name__}")
         found = document["plan"]["recipe"]["variant"]
     if variant is not None and found != variant:
-        raise CheckpointError(f"{path} is of the variant '{found}', and '{variant}' is needed.")
+        raise CheckpointError(f"{path} is of the variant '{found}', but '{variant}' is needed.")
     return document
 
 
 @contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Inside, an error from contents that do not fit becomes a CheckpointError that names the file."""
+    """Within this context, an error from unsuitable contents becomes a CheckpointError that names the file."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
@@ -177,7 +177,7 @@ def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> Mode
 
 
 def _data(document: Mapping[str, Any]) -> Data | SequenceData:
-    """The data a model was built for; an older checkpoint has no names of classes."""
+    """The data that a model was built for; older checkpoints have no class names."""
     if "vocabulary" in document:
         return SequenceData(**{**document, "vocabulary": tuple(map(str, document["vocabulary"]))})
     names = document.get("class_names")

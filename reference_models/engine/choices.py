@@ -1,4 +1,4 @@
-"""Settings that a run may choose instead of its preset's: by name, checked before a model is built, without torch."""
+"""Settings that a run may choose instead of its preset's, checked before a model is built, without torch."""
 
 import reprlib
 import sys
@@ -14,22 +14,22 @@ from reference_models.recipes import MAY_BE_ZERO, Optimizer, Recipe, Scheduled, 
 
 # Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
 CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
-# Nested settings: the size of the latent, and the rate of every player, or of one as "lr.<player>".
+# Nested settings: the size of the latent, and the rate of every player, or of one player as "lr.<player>".
 LATENT, RATE = "latent", "lr"
 _OWN = "settings."
 MAX_FLOAT = sys.float_info.max
-# The largest whole number: sizes of such layers still fit into 64 bits, so that a lack of memory can be reported.
+# The largest whole number: the size of such a layer still fits into 64 bits, so that a lack of memory can be reported.
 MAX_WHOLE = 2**24
 _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
 
 
 def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
-    """A recipe with other values.
+    """A recipe with some values replaced.
 
     choices: values by name: one of CHOOSABLE, "settings.<name>" of the model's own, "latent" for the dimensions of the
-    latent, "lr" for the rate of every player, or "lr.<player>" for that of one: the initial rate, or what a warm-up
-    rises to. A schedule is scaled to it.
-    Raises UsageError for a name the variant does not have, or a value that is not allowed.
+    latent, "lr" for the rate of every player, or "lr.<player>" for that of one: the initial rate, or the rate after a
+    warm-up. A schedule is scaled to it. Raises UsageError for a name the variant does not have, or a value that is not
+    allowed.
     """
     for name, value in choices.items():
         _check_value(recipe, name, value)
@@ -64,16 +64,16 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
 
 
 def own_number(value: object) -> object:
-    """A whole number as Python's own, as JSON has it: numpy's do as well. Other values as they are."""
+    """A whole number as a Python int, also from numpy; other values unchanged."""
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        # Arrays, and tensors of fractions, have the method as well.
+        # Arrays, and tensors of fractions, have this method as well.
         with suppress(TypeError):
             return index(value)
     return value
 
 
 def with_own_numbers(choices: Mapping[str, object]) -> dict[str, object]:
-    """Choices whose whole numbers are Python's own; UsageError unless they are values by name."""
+    """Choices with whole numbers as Python ints; UsageError unless they are values by name."""
     if not isinstance(choices, Mapping) or not all(isinstance(name, str) for name in choices):
         raise UsageError(f'Choices are values by name, as in {{"steps": 500}}, found {reprlib.repr(choices)}.')
     return {name: own_number(value) for name, value in choices.items()}
@@ -107,7 +107,7 @@ def rate_names(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _nominal_field(rate: Scheduled) -> str:
-    """The suffix of a schedule's field that `nominal` gives; "" for a constant."""
+    """The suffix of the schedule's field that `nominal` returns; "" for a constant."""
     return "" if isinstance(rate, float | int) else ".end" if isinstance(rate, WarmedUp) else ".start"
 
 
@@ -156,7 +156,7 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
 
 
 def _option(recipe: Recipe, name: str) -> tuple[str, tuple[object, ...], str, bool]:
-    """(its name, the types and words that are allowed, its value in the recipe, whether 0 is allowed)"""
+    """(name, allowed types and words, value in the recipe, whether 0 is allowed)"""
     if name == LATENT:
         return name, (int,), repr(recipe.latent.size), False
     if name in rate_names(recipe):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganeval.grids import BACKGROUND, write_grid
 
-# The most classes with a column each; more are drawn one after the other, with the class below each image.
+# Maximum number of classes with a column each; with more, images are drawn in order, with the class below each.
 MAX_COLUMNS = 20
 COLUMNS = 10
 # Width in pixels that is enough for most names.

@@ -60,7 +60,7 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
     """
     folder = Folder(Path(run))
     if not folder.log.is_file():
-        # UsageError for what is no run.
+        # UsageError if it is not a run.
         folder.read_config()
     lines = [_numbers(line) for line in folder.lines()]
     known = list(dict.fromkeys(key for line in lines for key in line if key != "step"))
@@ -71,7 +71,7 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
         shown = [one.removeprefix("score/") for one in known if not one.startswith("error/")]
         hint = did_you_mean(wanted, shown) if shown else "it is empty."
         raise UsageError(
-            f"{run} is a training run, and its log holds no '{wanted}': {hint} "
+            f"{run} is a training run, but its log has no '{wanted}': {hint} "
             "Scores are in the log of `ganeval train --score-every N`; saved results are kept in a folder of their own."
         )
     error = f"error/{key.removeprefix('score/')}"
@@ -81,5 +81,5 @@ def read_curve(run: str | Path, name: str | None = None) -> Curve:
 
 
 def _numbers(line: Mapping[str, object]) -> dict[str, float]:
-    """A line of the log without what is not a number: the words of an alarm."""
+    """The numbers in a line of the log, without an alarm's text."""
     return {key: value for key, value in line.items() if isinstance(value, int | float) and not isinstance(value, bool)}

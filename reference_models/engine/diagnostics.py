@@ -1,7 +1,7 @@
-"""Alarms for training that goes wrong: what was found, what it usually means, what to try.
+"""Alarms for failing training: what was found, what it usually means, what to try.
 
 They are computed from the logs of steps and the scores of evaluations, so they work for every model, and do not affect
-training. An alarm is raised once, and again only after its rule has ceased to hold.
+training. An alarm is raised once, and again only after its rule has stopped holding.
 """
 
 import math
@@ -22,12 +22,12 @@ from reference_models.engine.shortfall import KINDS, no_better, shortfalls
 ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "divergence": (
-            "A number is infinite or NaN, and so is everything computed from it.",
+            "A number is infinite or NaN, and so are all numbers computed from it.",
             "Go back to the last good checkpoint with a smaller learning rate, or with a penalty or a normalisation "
             "that keeps the discriminator smooth.",
         ),
         "collapse": (
-            "The generator makes fewer kinds of images than it did, or than there are.",
+            "The generator makes fewer kinds of images than before, or than the reals have.",
             "Keep the best checkpoint, and try a smaller learning rate, a larger batch, or another loss (wgan-gp).",
         ),
         "vanishing": (
@@ -36,27 +36,27 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "(wgan-gp).",
         ),
         "overfitting": (
-            "The discriminator has memorised its training images: it rates reals that it was not trained on as fake.",
-            "Stop here and keep the best checkpoint, or use more images, mirrored ones (flips), or a smaller or more "
+            "The discriminator has memorised its training images: it rates unseen reals as fake.",
+            "Stop and keep the best checkpoint, or use more images, mirrored ones (flips), or a smaller or more "
             "strongly regularised discriminator.",
         ),
         "imbalance": (
-            "One player has left the other behind, so that neither learns much.",
-            "Change how often or how fast the stronger one is trained, or regularise it.",
+            "One player is much stronger than the other, so neither learns much.",
+            "Train the stronger player less often or more slowly, or regularise it.",
         ),
     }
 )
-# Raised by the final scores alone, so that they cannot stop a run.
+# Raised only by the final scores, so they cannot stop a run.
 FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "quality": (
-            "What it makes is not yet as it should be.",
-            "Train for longer (--steps), with a wider network (--set), or with another variant or preset.",
+            "The model's output is not yet good enough.",
+            "Train longer (--steps), with a wider network (--set), or with another variant or preset.",
         ),
     }
 )
 _MEANINGS = MappingProxyType({**ALARMS, **FINAL})
-# An alarm's name in a sentence, where it differs.
+# The name of an alarm in a sentence, if it differs.
 _SPOKEN = {"collapse": "mode collapse", "vanishing": "vanishing gradients"}
 # Kinds of tensors of a model, in the order in which they are searched.
 _PARTS = ("parameter", "gradient of", "buffer")
@@ -64,12 +64,12 @@ _PARTS = ("parameter", "gradient of", "buffer")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An alarm that was raised at a step; `str` gives all of it in sentences.
+    """An alarm that was raised at a step; `str` gives it as sentences.
 
     Attributes:
         alarm: Its name.
         step: The step.
-        saw: What was found, in words, with the numbers.
+        saw: What was found, as a sentence with the numbers.
     """
 
     alarm: str
@@ -130,7 +130,7 @@ class Diagnostics:
         Args:
             step: The step.
             logs: What was logged, by name.
-            model: The model, in which the first tensor that is not finite is looked for.
+            model: The model that is searched for the first tensor that is not finite.
 
         Returns:
             The alarms that this step raised.
@@ -196,16 +196,16 @@ class Diagnostics:
         return raised
 
     def verdict(self) -> str:
-        """A summary: what was found, or that nothing was, and what could not be checked."""
+        """A summary: what was found, if anything, and what could not be checked."""
         parts = [str(finding) for finding in self.findings]
         unseen = [alarm for alarm in ALARMS if alarm not in self._checked_alarms]
         if not parts:
             checked = [alarm for alarm in ALARMS if alarm in self._checked_alarms]
             parts.append(f"Nothing suspicious: no sign of {_listed(checked)}." if checked else "Nothing was checked.")
         if self._unjudged:
-            parts.append(f"Not judged, because the noise floor lacks them: {', '.join(self._unjudged)}.")
+            parts.append(f"Not judged, because the noise floor has no value for them: {', '.join(self._unjudged)}.")
         if unseen:
-            parts.append(f"Not checked, because nothing was logged that shows it: {_listed(unseen)}.")
+            parts.append(f"Not checked, because the numbers for it were not logged: {_listed(unseen)}.")
         return "\n".join(parts)
 
     def state(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class Diagnostics:
         return raised
 
     def _raised_by(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
-        """The finding of a rule, when it has held for exactly its patience."""
+        """The finding of a rule, if it has held for exactly its patience."""
         state = self._states[rule.name]
         saw = rule.check(seen, state)
         state.streak = state.streak + 1 if saw else 0
@@ -247,7 +247,7 @@ class Diagnostics:
 
 
 def first_bad_tensor(model: nn.Module) -> str:
-    """The first tensor of a model, in the order of its layers, that has a number that is not finite; in words."""
+    """The first tensor of a model, in the order of its layers, with a number that is not finite; as text."""
     tensors: Sequence[Callable[[], Iterator[tuple[str, Tensor | None]]]] = (
         lambda: iter(model.named_parameters()),
         lambda: ((name, parameter.grad) for name, parameter in model.named_parameters()),
@@ -258,7 +258,7 @@ def first_bad_tensor(model: nn.Module) -> str:
             if tensor is not None and not bool(tensor.isfinite().all()):
                 bad = int((~tensor.isfinite()).sum())
                 return f"the first bad tensor is the {part} {name}, in {bad} of its {tensor.numel()} numbers"
-    return "weights, gradients and buffers are still finite, so it arose in a loss"
+    return "weights, gradients and buffers are still finite, so it comes from a loss"
 
 
 def _listed(alarms: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
 """A run's folder: its configuration, the log, pictures of fixed latents, checkpoints.
 
 config.json         the plan, the images and the machine
-log.jsonl           a line of numbers every so many steps, scores, alarms
+log.jsonl           a line of numbers every few steps, scores, alarms
 samples/            step-00000500.png, ...: the same latents every time
 checkpoints/        last.pt, best.pt, step-00001000.pt, ...
-events/             TensorBoard's, where it was asked for
+events/             TensorBoard's, if requested
 """
 
 import json
@@ -37,7 +37,7 @@ def runs_of_seeds(folder: Path) -> tuple[str, ...]:
 class Folder:
     """The folder of one run; `hold` it while writing.
 
-    Of processes that train together the first one writes; all of them make the same calls, and have its errors.
+    If several processes train together, the first one writes; all make the same calls, and raise its errors.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,13 +47,13 @@ class Folder:
         self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
 
     def check_free(self) -> None:
-        """UsageError for a folder that exists and is not empty, also in a process that looks when the run has begun."""
+        """UsageError for a folder that exists and is not empty, also in a process that checks after the start."""
         processes().by_first(self._check_free)
 
     def _check_free(self) -> None:
         if self.config.exists():
             raise UsageError(
-                f"{self.root} holds a run already; go on with it (`ganeval train --resume {self.root}`), or choose "
+                f"{self.root} already holds a run; resume it (`ganeval train --resume {self.root}`), or choose "
                 "another folder."
             )
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
@@ -88,14 +88,14 @@ class Folder:
                 self._lock.unlink(missing_ok=True)
                 shutil.rmtree(self.events, ignore_errors=True)
                 for folder in (self.samples, self.checkpoints, self.root):
-                    # It may not exist, or not be empty.
+                    # The folder may not exist, or may not be empty.
                     with suppress(OSError):
                         folder.rmdir()
             raise
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Inside, no other process trains into this folder. Temporary files of one that died are deleted."""
+        """Lock the folder against other trainings. Temporary files of a process that died are deleted."""
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._lock, timeout=0)
@@ -104,7 +104,7 @@ class Folder:
             try:
                 lock.acquire()
             except Timeout as error:
-                raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+                raise UsageError(f"Another process is training into {self.root}; wait, or stop it.") from error
             # Copies of a run may lack its empty folders.
             with self._writable():
                 for folder in (self.samples, self.checkpoints):
@@ -156,7 +156,7 @@ class Folder:
         return cast(Mapping[str, Any], parts)
 
     def _instead(self) -> str:
-        """What to name instead of a path that is not a run, for a message."""
+        """For a message: the path to give instead of one that is not a run."""
         run = self.root.parent.parent
         if self.root.is_file() and self.root.suffix == ".pt" and Folder(run).config.is_file():
             return f", but a checkpoint of one; name the run's folder, {run}."
@@ -175,7 +175,7 @@ class Folder:
         processes().by_first(added)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every whole line of the log, up to one that was cut off or is damaged."""
+        """Every complete line of the log, up to the first that is cut off or damaged."""
         if not self.log.exists():
             return []
         found: list[dict[str, Any]] = []
@@ -223,7 +223,7 @@ class Folder:
 
 @contextmanager
 def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
-    """Inside, a function that writes lines of the log as TensorBoard events, from a step on.
+    """Provide a function that writes lines of the log as TensorBoard events, from a step on.
 
     UsageError if TensorBoard is not installed, or cannot write to the folder: it encodes names as UTF-8, and Python by
     the locale.

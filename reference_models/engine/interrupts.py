@@ -1,4 +1,4 @@
-"""Signals during training: the first one stops after the current step, a later one interrupts at once."""
+"""Signals during training: the first stops after the current step, a later one interrupts at once."""
 
 import os
 import signal
@@ -14,15 +14,16 @@ from ganeval.interrupts import SIGNALS, EndRequest, act_as_usual, importing
 
 @dataclass
 class Interruption(EndRequest):
-    """Whether a signal has asked for the end. immediate: see `at_once`."""
+    """Whether a signal has requested the end. immediate: see `at_once`."""
 
     immediate: bool = False
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, the first signal, or one before, raises Interrupted, as what is done there may be left undone.
+        """Within this context, the first signal, or an earlier one, raises Interrupted: this work may be left
+        unfinished.
 
-        A signal that comes during an import is noted.
+        A signal during an import is recorded.
         """
         self.immediate = True
         try:
@@ -35,7 +36,7 @@ class Interruption(EndRequest):
 
 @contextmanager
 def deferred_signals() -> Iterator[Interruption]:
-    """Inside, the first signal that asks for the end is noted, and a later one acts as outside; main thread only.
+    """Within this context, the first signal to stop is only recorded, and a later one acts as usual; main thread only.
 
     Signals that would not raise an exception are left alone: ignored ones, and those that end the process.
     """

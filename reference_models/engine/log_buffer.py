@@ -1,4 +1,4 @@
-"""The logs of steps between two lines of the log, kept on their device and transferred together."""
+"""The logs of the steps between two lines of the log, kept on the device and transferred together."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C; it does not affect training."""
+"""The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C, without affecting training."""
 
 import math
 import time
@@ -26,7 +26,7 @@ from reference_models.engine.training import Training
 
 # Scores the model that samples are drawn from. The first metric decides which checkpoint is the best.
 Scorer = Callable[[Model], Evaluation]
-# Further numbers for each line of the log, measured on the current training, which it must not change.
+# A function for further numbers in each line of the log; it must not change the training.
 Monitor = Callable[[Training], Mapping[str, float]]
 # Takes a line of the log: numbers by name, "step" among them.
 Logger = Callable[[Mapping[str, float]], object]
@@ -39,7 +39,7 @@ class TrainingProgress(Protocol):
 
 
 def hidden(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
-    """The TrainingProgress that shows nothing."""
+    """A TrainingProgress that shows nothing."""
     return nullcontext(lambda line: None)  # noqa: ARG005
 
 
@@ -68,15 +68,15 @@ class Intervals:
     stop_on: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for what is no number of steps, and for alarms that there are not."""
+        """UsageError for invalid numbers of steps, and unknown alarms."""
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
             number = own_number(getattr(self, name))
             if not isinstance(number, int) or number < (name == "log_every"):
-                raise UsageError(f"{name} is {number!r}; it is a number of steps, and 0 (not for logs) means never.")
+                raise UsageError(f"{name} is {number!r}; it must be a number of steps; 0 (not for logs) means never.")
             object.__setattr__(self, name, number)
         if isinstance(self.stop_on, str):
             raise UsageError(
-                f"stop_on is several names of alarms, found the text {self.stop_on!r}; parse_alarms reads them from it."
+                f"stop_on must be a list of alarm names, found the text {self.stop_on!r}; parse_alarms converts it."
             )
         for alarm in self.stop_on:
             check_alarm(alarm)
@@ -103,13 +103,13 @@ class Callbacks:
     progress: TrainingProgress = hidden
 
 
-# Makes the callbacks for a training that has been built, before its folder is created.
+# Makes the callbacks for a new training, before its folder is created.
 CallbackFactory = Callable[[Training], Callbacks]
 NO_CALLBACKS = Callbacks()
 
 
 def callbacks_for(callbacks: Callbacks | CallbackFactory, training: Training) -> Callbacks:
-    """The callbacks, made for this training if a function makes them."""
+    """The callbacks, or the result of the function that makes them for this training."""
     return callbacks if isinstance(callbacks, Callbacks) else callbacks(training)
 
 
@@ -129,7 +129,7 @@ class Loop:
         """Train to the last step of the plan.
 
         Raises TrainingError if it diverges, or an alarm of `Intervals.stop_on` ends it; Interrupted after Ctrl-C or
-        another signal, when the step is finished and saved; UsageError if another process trains into this folder.
+        another signal, once the step is finished and saved; UsageError if another process trains into this folder.
         """
         training, total = self.training, self.training.plan.recipe.steps
         with ExitStack() as stack:
@@ -144,7 +144,7 @@ class Loop:
                     self._loggers += [self._events(stack)] if team.first else []
             self._stopped = stopped = stack.enter_context(deferred_signals())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
-                # A score that cannot be computed fails now, and later scores can be compared with the first.
+                # So that a score that cannot be computed fails now, and later scores can be compared with this one.
                 self._score(self.callbacks.scorer)
                 self._best = None
             self._since = time.perf_counter(), training.seen
@@ -154,7 +154,7 @@ class Loop:
             if training.step < total:
                 self.save()
                 raise Interrupted(
-                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` goes on.",
+                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` continues.",
                     max(team.exchange(stopped.number)),
                 )
 
@@ -162,7 +162,7 @@ class Loop:
         """Save the training as the last checkpoint, and under other names; TrainingError if a weight is not finite."""
         self._fetch()
         _check_weights(self.training)
-        # "window" is the log buffer, by its first name: older checkpoints are read, too.
+        # "window" is the log buffer; the key is kept so that older checkpoints can be read.
         notes = {"best": self._best, "window": self._buffer.rows, "diagnostics": self.diagnostics.state()}
         for name in (*names, "last"):
             checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
@@ -183,7 +183,7 @@ class Loop:
         self.diagnostics.restore(notes["diagnostics"])
 
     def _events(self, stack: ExitStack) -> Logger:
-        """The logger to TensorBoard, until the stack is left."""
+        """The logger to TensorBoard, until the stack is closed."""
         return stack.enter_context(tensorboard(self.folder.events, self.training.step))
 
     def _side_tasks(self, *, last: bool) -> None:
@@ -227,9 +227,9 @@ class Loop:
         self._raise(findings)
 
     def _score(self, scorer: Scorer) -> bool:
-        """Score the current model without changing it; whether it is the best so far.
+        """Score the current model without changing it; return whether it is the best so far.
 
-        A score may take much longer than a step, so a signal drops it; but not one that several processes share.
+        A score may take much longer than a step, so a signal cancels it, unless several processes share it.
         """
         alone = processes().size == 1
         try:
@@ -239,7 +239,7 @@ class Loop:
             ):
                 evaluation = scorer(self.training.best_model)
         except (Interrupted, Exception):
-            # After a signal, an error of a library may be its answer to the interruption.
+            # After a signal, a library's error may be caused by the interruption.
             if not alone or not self._stopped.number:
                 raise
             return False
@@ -276,7 +276,7 @@ class Loop:
 
 
 def _anywhere(stopped: Interruption) -> bool:
-    """Whether any of the processes that train together was asked to end: all of them end at the same step."""
+    """Whether any process that trains with this one was asked to stop: all stop at the same step."""
     team = processes()
     if team.size == 1:
         return stopped.number > 0
@@ -286,7 +286,7 @@ def _anywhere(stopped: Interruption) -> bool:
 
 
 def _check_weights(training: Training) -> None:
-    """TrainingError if a weight is NaN or infinite, which no loss may show yet."""
+    """TrainingError if a weight is NaN or infinite, even if all losses are still finite."""
     state = training.model.state_dict().values()
     tensors = [one for one in state if isinstance(one, Tensor) and one.is_floating_point()]
     if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):

@@ -1,4 +1,4 @@
-"""Cheap measurements between training steps, for the diagnostics; they leave the training unchanged, bit for bit.
+"""Cheap measurements between training steps, for the diagnostics; the training stays the same bit for bit.
 
 Every number has its standard error over the measured images, under error/<key>.
 """
@@ -19,14 +19,14 @@ from reference_models.engine.training import Training, stream_of
 
 # Images per measurement: enough for a mean, and less work than a step.
 NUM_IMAGES = 64
-# Fewest held-out images: with fewer, the standard error of their mean is unreliable.
+# Minimum number of held-out images: with fewer, the standard error of their mean is unreliable.
 MIN_IMAGES = 16
 
 
 class SpreadMonitor:
-    """The mean distance between fakes over that between reals: near 0 if all fakes are alike.
+    """The ratio of the mean distance between fakes to that between reals: near 0 if all fakes are alike.
 
-    Distances are Euclidean, of pixels, over all pairs of NUM_IMAGES images; no network is needed.
+    Distances are Euclidean, between pixels, over all pairs of NUM_IMAGES images; no network is needed.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class SpreadMonitor:
     def __call__(self, training: Training) -> Mapping[str, float]:
         """{"spread": the ratio, "error/spread"}.
 
-        Empty if all training images are equal, and for a model whose fakes take many passes through a network.
+        Empty if all training images are equal, and for a model that needs many network passes per fake.
         """
         model, plan = training.best_model, training.plan
         if not isinstance(model, GAN) or model.batch_type is not Batch or not model.one_pass:
@@ -43,7 +43,7 @@ class SpreadMonitor:
         if self._reals is None:
             self._reals = _mean_distance(cast(Batch, _batch(training.images, training, training.plan.seed)).images)
         real, real_error = self._reals
-        # Also true for NaN, where there are fewer than two.
+        # Also true for NaN, the value for fewer than two images.
         if not real > 0:
             return {}
         rng = torch.Generator(plan.device).manual_seed(plan.seed)
@@ -54,7 +54,7 @@ class SpreadMonitor:
 
 
 class HeldOut:
-    """The discriminator's outputs on real images that it was never trained on."""
+    """The discriminator's outputs on real images that were held out from training."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -85,7 +85,7 @@ class HeldOut:
 
 
 def _batch(images: Images, training: Training, seed: int) -> Tensors:
-    """NUM_IMAGES images, or all if there are fewer, as the model is trained on them; the seed determines which."""
+    """NUM_IMAGES seeded random images, or all if there are fewer, in the format of the training batches."""
     recipe = replace(training.plan.recipe, batch=min(NUM_IMAGES, len(images)))
     stream = stream_of(training.model, images, recipe, seed=seed, device=training.plan.device, flips=False)
     return stream()

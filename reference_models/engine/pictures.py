@@ -1,4 +1,4 @@
-"""The picture that a run draws while it trains: of the same latents, or of the same inputs, every time."""
+"""The picture that a run draws during training, always of the same latents or inputs."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from reference_models.engine.sequences import write_sequences
 from reference_models.engine.training import Training
 from reference_models.engine.translations import columns, translated, write_translations
 
-# Images in a picture of samples, and rows in one of translations.
+# Number of images in a picture of samples, and of rows in one of translations.
 SAMPLES, TRANSLATIONS = 100, 8
 
 
 def write_picture(training: Training, path: Path) -> None:
-    """Write a PNG of what the model makes, or a text with a line per sequence. path: of the PNG."""
+    """Write a PNG of the model's images, or a text with one sequence per line. path: of the PNG."""
     match training.best_model:
         case SequenceModel() as model:
             write_sequences(model, path.with_suffix(".txt"), count=SAMPLES, seed=training.plan.seed)

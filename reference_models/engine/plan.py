@@ -1,7 +1,7 @@
 """The plan of a run: everything that determines its weights. Recipe, chosen settings, images, seed, device.
 
-Other options of a run (how often it logs, draws, scores and saves) do not affect the weights and are not here. A plan
-is checked, written and compared without torch.
+Other options of a run (how often it logs, draws, scores and saves) do not affect the weights and are not included.
+Plans are checked, written and compared without torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from reference_models.recipes import Recipe, plain
 
 # Not fp16, which loses small gradients unless losses are scaled.
 TRAINABLE: tuple[Precision, ...] = ("fp32", "bf16")
-# Differences between a run and another's checkpoint that a message lists.
+# Maximum number of differences to list if a checkpoint is of another run.
 _LISTED = 3
-# What may differ when a run is resumed: its length (schedules stretch with it), the place of its images, which are
-# identified by their digest, its device, and a recipe's descriptions, which do not affect weights.
+# Fields that may differ when a run is resumed: its length (schedules are stretched), the location of its images, which
+# are identified by their digest, its device, and a recipe's descriptions, which do not affect weights.
 MAY_CHANGE = (
     *("recipe.steps", "chosen.steps", "data", "device"),
     *("recipe.follows", "recipe.differs", "recipe.targets"),
@@ -39,7 +39,7 @@ class TrainingPlan:
         seed: Seed of weights, batches and latents.
         device: Torch's name of a device.
         precision: "fp32" or "bf16".
-        accumulate: Parts that a batch is processed in.
+        accumulate: Number of parts that a batch is processed in.
         chosen: The settings that replace the preset's, by name.
     """
 
@@ -65,7 +65,7 @@ class TrainingPlan:
             raise UsageError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if self.precision == "fp16":
             raise UsageError(
-                "fp16 is a precision to score in: its range is too small for the gradients of a training; choose "
+                "fp16 is only for scoring: its range is too small for the gradients of training; choose "
                 "--precision bf16 or fp32."
             )
         if self.precision not in TRAINABLE:
@@ -141,21 +141,21 @@ def make_plan(
 
 
 def check_kind(recipe: Recipe, spec: str) -> None:
-    """UsageError for sequences where a model learns from images, and the other way round, as its own data tell."""
+    """UsageError for sequences if the model learns from images, or the reverse; the recipe's own data decide which."""
     wanted = is_sequences(recipe.data)
     if is_sequences(spec) == wanted:
         return
     if wanted:
-        raise UsageError(f"{recipe.variant} learns from sequences, and '{spec}' is {NO_SEQUENCES}")
+        raise UsageError(f"{recipe.variant} learns from sequences, but '{spec}' is {NO_SEQUENCES}")
     learners = [name for name, one in VARIANTS.items() if is_sequences(one.recipe("quick").data)]
     raise UsageError(
-        f"{recipe.variant} learns from images, and '{spec}' is a source of sequences; give a source of images, or a "
+        f"{recipe.variant} learns from images, but '{spec}' is a source of sequences; give a source of images, or a "
         f"variant that learns from sequences ({', '.join(learners)})."
     )
 
 
 def plan_from(document: Mapping[str, Any]) -> TrainingPlan:
-    """The plan from what `plain(plan)` wrote; UsageError if the variant's recipe has changed since."""
+    """The plan that `plain(plan)` wrote; UsageError if the variant's recipe has changed since."""
     recipe = document["recipe"]
     if recipe["variant"] not in VARIANTS:
         raise UsageError(f"This run trained '{recipe['variant']}', which is not a variant of this version.")
@@ -187,13 +187,13 @@ def refuse_others(plan: TrainingPlan, asked: Mapping[str, object]) -> None:
     changed = _changes({name: now[name] for name in wanted}, wanted)
     if changed:
         raise UsageError(
-            f"A run is resumed with the settings it was started with, and in this command {_listed(changed)}. Leave "
+            f"A run is resumed with its original settings, but in this command {_listed(changed)}. Leave "
             "them unchanged, or start a new run."
         )
 
 
 def refuse_foreign(config: Mapping[str, Any], document: Mapping[str, Any], path: Path) -> None:
-    """CheckpointError for a checkpoint's document of another run than the config's. path: the checkpoint's."""
+    """CheckpointError for a checkpoint of another run than the one in config.json. path: of the checkpoint."""
     changed = _changes(*({**one["plan"], "digest": one.get("digest")} for one in (config, document)))
     if changed:
         listed = "; ".join(f"{name} is {then!r} there and {now!r} here" for name, (then, now) in changed[:_LISTED])

@@ -1,4 +1,4 @@
-"""Reading the images or pairs of a plan in the form that its model takes, and held-out ones."""
+"""Read the training and held-out images or pairs of a plan, in the form that its model takes."""
 
 from dataclasses import replace
 from functools import partial
@@ -27,14 +27,14 @@ def read_examples(plan: TrainingPlan, *, spec: str | None = None) -> Images | To
         return read_images(plan, spec=spec)
     unfit = [name for name in ("resolution", "channels", "flips") if name in plan.chosen]
     if unfit:
-        raise UsageError(f"{plan.recipe.variant} learns from sequences, which have no {unfit[0]}; leave it out.")
+        raise UsageError(f"{plan.recipe.variant} learns from sequences, which take no {unfit[0]}; leave it out.")
     return load_tokens(spec or plan.data, num_samples=plan.train_images, seed=plan.seed)
 
 
 def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
     """A plan's images in the form that its model takes. spec: their source, if not the plan's.
 
-    The recipe's own data are converted to its size and channels. Other images keep their channels, unless these were
+    The recipe's own data are converted to its size and channels. Other images keep their channels unless channels were
     chosen, and may differ in size only if a resolution was chosen. Raises UsageError and SourceError as `load_images`
     does.
     """
@@ -70,7 +70,7 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
 def read_held_out(spec: str, training: Training) -> Images:
     """Held-out images, with the size, channels and classes of the training images; for a translator, pairs.
 
-    Raises UsageError for classes that a model of labels does not know, and as `load_images` and `load_pairs` do.
+    Raises UsageError for classes that a model with labels does not know, and as `load_images` and `load_pairs` do.
     """
     plan, data = training.plan, training.images.data
     check_kind(plan.recipe, spec)
@@ -84,14 +84,14 @@ def read_held_out(spec: str, training: Training) -> Images:
 
 
 def _in_the_source(kind: type[Translator], data: Data) -> Data:
-    """The data of a translator as a source has them: inputs without the channels of exemplars."""
+    """The data of a translator as in its source: inputs without the channels of exemplars."""
     if not kind.exemplars or data.input_channels is None:
         return data
     return replace(data, input_channels=data.input_channels // 2)
 
 
 def with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
-    """Held-out images with the labels of a model's classes; UsageError for classes that it does not have."""
+    """Held-out images with labels renumbered as the model's classes; UsageError for classes that it does not have."""
     names = images.class_names
     places = [] if names is None else [find_class(name, known) for name in names]
     unknown = [name for name, place in zip(names or (), places, strict=True) if place is None]
@@ -104,13 +104,13 @@ def with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Ima
         )
     found_as = [(name, known[place]) for name, place in zip(names, places, strict=True) if place is not None]
     taken = [f"{name} for {other}" for name, other in found_as if name != other and not other.isdigit()]
-    caveat = f"Classes of the held-out images were taken for the model's by their place: {listed(taken)}."
+    caveat = f"Classes of the held-out images were matched to the model's by position: {listed(taken)}."
     renumbered = torch.tensor(places)[images.labels]
     return replace(images, labels=renumbered, class_names=known, caveat=caveat if taken else None)
 
 
 def _has_own_data(plan: TrainingPlan) -> bool:
-    """Whether a plan's images are those that its recipe names."""
+    """Whether a plan uses the data that its recipe names."""
     return plan.data == find_variant(plan.recipe.variant).recipe(plan.recipe.preset).data
 
 

@@ -1,4 +1,4 @@
-"""Resuming a run from its last checkpoint, on the same device and images, or with either in another place."""
+"""Resume a run from its last checkpoint, possibly on another device, or with its images at another location."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,14 +37,14 @@ def resume(
     With several processes this holds if their number is unchanged; with another number the result is equal up to
     rounding.
 
-    With another number of steps, schedules are stretched: from here on, rates are those of a run of that length, and
+    With another number of steps, schedules are stretched: the rates are then those of a run of that length, and
     `Loop.notices` says so.
 
     Args:
         run: The folder of the run.
         steps: Number of steps at which it ends; None for the planned one.
         asked: Settings, by name, that must equal the run's, except that "data" may be another location of the same
-            images, and "device" another device; `Loop.notices` says what then differs.
+            images, and "device" another device; `Loop.notices` states the consequences.
         intervals: How often to log, draw, save and score.
         callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
         may_be_done: Whether a finished run is allowed.
@@ -95,19 +95,19 @@ def resume(
 
 
 def _done(run: Path, step: int, *, wanted: int | None, planned: int, may_stay: bool) -> UsageError:
-    """The error for a run that is as far as it shall go, or further.
+    """The error for a run that has already reached the requested step.
 
     wanted: the requested steps, planned: those of the run's plan. may_stay: whether the run may stay at its step.
     """
     if wanted is None:
-        return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
+        return UsageError(f"{run} is at step {step}, its last; give a larger --steps to train longer.")
     least = f"{step} or more" if may_stay else f"more than {step}"
-    otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
-    return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give {least}{otherwise}.")
+    otherwise = f", or leave it out to continue to step {planned}" if planned > step else ""
+    return UsageError(f"{run} is already at step {step}, but --steps is {wanted}; give {least}{otherwise}.")
 
 
 def _again(folder: Folder) -> str:
-    """A notice that a run without a checkpoint starts again, where its log says that it has made steps; else empty."""
+    """A notice that a run without a checkpoint starts again, if its log has steps; else empty."""
     steps = processes().by_first(lambda: max((line["step"] for line in folder.lines()), default=0))
     if not steps:
         return ""
@@ -115,7 +115,7 @@ def _again(folder: Folder) -> str:
 
 
 def _stretched(before: Recipe, now: Recipe, step: int) -> str:
-    """How another number of steps changes the rates at a step, in words; empty if it does not."""
+    """A notice about how another number of steps changes the rates at a step; empty if it does not."""
     old, new = rates(before, step), rates(now, step)
     changed = ", ".join(
         f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
@@ -123,7 +123,7 @@ def _stretched(before: Recipe, now: Recipe, step: int) -> str:
     if not changed:
         return ""
     return (
-        f"The learning rates of this run depend on its length, which is now {now.steps} steps and not {before.steps}; "
+        f"The learning rates of this run depend on its length, which is now {now.steps} steps, not {before.steps}; "
         f"at step {step} they change to those of a run of this length: {changed}."
     )
 
@@ -136,7 +136,7 @@ def device_of(run: Path, plan: TrainingPlan, asked: object) -> str:
         if asked is not None:
             raise
         raise UsageError(
-            f"{run} was trained with {plan.device}. {error} To go on elsewhere, choose a device, as with --device cpu."
+            f"{run} was trained with {plan.device}. {error} To continue elsewhere, choose a device, as in --device cpu."
         ) from error
 
 
@@ -145,9 +145,9 @@ def moved(then: str, now: str) -> str | None:
     if torch.device(then).type == torch.device(now).type:
         return None
     return (
-        f"The run goes on with {now}, and was trained with {then} so far. Weights, averages, optimizers and the order "
+        f"The run continues with {now}; so far it was trained with {then}. Weights, averages, optimizers and the order "
         "of images are as they were saved. The random numbers of the losses (latents, dropout) start again, from the "
-        f"seed and the step, and rounding differs: from here on the results are not, bit for bit, those of {then}."
+        f"seed and the step, and rounding differs: from now on the results are not bit for bit those of {then}."
     )
 
 
@@ -158,13 +158,13 @@ def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
 
 
 def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images | Tokens:
-    """A plan's images from their present source; SourceError, with the option to use, if they are not there."""
+    """A plan's images from their current source; SourceError, with the option to use, if they cannot be read."""
     try:
         return read_examples(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
-            f"The images that {run} was trained on cannot be read from {spec}: {error} If they are somewhere else now, "
-            "say where with --data SOURCE."
+            f"The images that {run} was trained on cannot be read from {spec}: {error} If they were moved, "
+            "give their location with --data SOURCE."
         ) from error
 
 
@@ -174,8 +174,8 @@ def check_same(images: Images | Tokens, begun: Mapping[str, Any], run: Path) -> 
     names, classes = (begun.get("data", begun).get(key) for key in ("class_names", "classes"))
     if images.digest != begun["digest"]:
         gaps = (
-            f" An earlier version of ganeval took their labels for {classes} classes, and there are images of "
-            f"{images.data.classes}; such a run can be drawn from and scored, but not go on."
+            f" An earlier version of ganeval counted {classes} classes in their labels, but only "
+            f"{images.data.classes} have images; such a run can be sampled and scored, but not resumed."
             if names is None and classes is not None and classes != images.data.classes
             else ""
         )
@@ -185,6 +185,6 @@ def check_same(images: Images | Tokens, begun: Mapping[str, Any], run: Path) -> 
         )
     if names is not None and tuple(names) != images.class_names:
         raise UsageError(
-            f"The images of {name} are those that {run} was trained on, but their classes were called {listed(names)} "
-            f"and are called {listed(images.class_names or ())}. Name them as they were, or start a new run."
+            f"The images of {name} are those that {run} was trained on, but their classes were named {listed(names)} "
+            f"and are now named {listed(images.class_names or ())}. Restore the names, or start a new run."
         )

@@ -1,4 +1,4 @@
-"""Starting a run: from plan, images, folder and training to a `Loop`."""
+"""Start a run: from plan, images, folder and training to a `Loop`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -118,7 +118,7 @@ def start(
         plan = plan.choose({"channels": images.data.channels})
     training = Training(plan, images)
     if epochs is not None:
-        # Built again, because schedules depend on the length of the run.
+        # The training is built again, because schedules depend on the length of the run.
         training = Training(plan.choose({"steps": training.steps_of(epochs)}), images)
     chosen_callbacks = callbacks_for(callbacks, training)
     folder.create()

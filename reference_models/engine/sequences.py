@@ -1,4 +1,4 @@
-"""Sequences of a model: drawn in chunks, and written as text."""
+"""Sequences of a model, drawn in chunks and written as text."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CHUNK = 500
 
 
 def drawn(model: SequenceModel, count: int, *, seed: int, alpha: float = 1.0) -> Tensor:
-    """Sequences, int64 [count, T] on the CPU; those of a seed begin alike, however many there are.
+    """Sequences, int64 [count, T] on the CPU; the first ones of a seed do not depend on the count.
 
     Weights, training modes and random states of the model are not changed.
     """
@@ -21,7 +21,7 @@ def drawn(model: SequenceModel, count: int, *, seed: int, alpha: float = 1.0) ->
     rng, found = torch.Generator(device).manual_seed(seed), []
     with Sandbox(model, seed), torch.no_grad():
         for start in range(0, count, CHUNK):
-            # Whole chunks are drawn, as on a GPU the numbers depend on how many are drawn at a time.
+            # Whole chunks are drawn, because on a GPU the numbers depend on how many are drawn at a time.
             z = model.latent(CHUNK, rng=rng)[: count - start]
             found.append(model.generate(z, alpha=alpha).cpu())
     return torch.cat(found)

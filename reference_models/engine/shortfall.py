@@ -1,8 +1,8 @@
-"""Which final scores of a trained model fall far short of the noise floor, the scores of real images or sequences.
+"""Find final scores of a trained model that are far worse than the noise floor, the scores of real images or sequences.
 
 They are compared once, at the end, so that the verdict never contradicts the table of scores. A score falls short if,
-beyond the error bars, it is below half of the floor, where higher is better; or, where lower is better, above ten times
-the floor (or ten times the floor's standard error, if that is larger).
+beyond the error bars, it is below half of the floor (if higher is better), or above ten times the floor, or ten times
+its standard error if that is larger (if lower is better).
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping
 from ganeval.results import Evaluation, MetricResult
 from reference_models.engine.alarm_rules import FALLEN, beyond
 
-# Metrics of the diversity of the images; others measure their quality, or both.
+# Metrics of diversity; the others measure quality, or both.
 KINDS = ("recall", "diversity", "mode_coverage")
 # The factor for metrics where lower is better, such as FID and KID, whose floor is near 0.
 FAR = 10.0
-# Below this a score is rounding, and written as 0, as in tables.
+# Scores below this are rounding errors, and written as 0, as in tables.
 ROUNDING = 1e-9
 
 
 def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str, str]]:
-    """(alarm, what was found) of each alarm that the scores raise: "collapse" for low diversity, else "quality".
+    """(alarm, what was found) for each alarm that the scores raise: "collapse" for low diversity, else "quality".
 
     Metrics that the floor lacks, or that have an ideal value in the middle, are not judged.
     """
@@ -36,7 +36,7 @@ def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str,
 
 
 def no_better(evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> Iterator[str]:
-    """What is found where the first metric of translations is not better than that of a trivial method."""
+    """The finding if the first metric of translations is not better than that of a trivial method."""
     name, found = next(iter(evaluation.metrics.items()))
     beaten = {method: one[name] for method, one in trivial.items() if name in one.metrics}
     ahead = [

@@ -64,7 +64,7 @@ def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _note(shapes: dict[str, tuple[int, ...]], name: str) -> Callable[[nn.Module, object, Tensor], None]:
-    """A hook that writes down the shape of a module's first output."""
+    """A hook that records the shape of a module's first output."""
 
     def note(_module: nn.Module, _given: object, output: Tensor) -> None:
         shapes.setdefault(name, tuple(output.shape[1:]))

@@ -1,4 +1,4 @@
-"""The state of a training: model, optimizers, data order and random states, which determine the next step."""
+"""The state of a training, which determines the next step: model, optimizers, data order and random states."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,9 +21,9 @@ from reference_models.models import build_model
 from reference_models.recipes import Recipe
 from reference_models.sharing import rows_of
 
-# Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
+# Up to this many channels, convolutions on a CPU are a fifth faster in channels-last layout; with 1024, a tenth slower.
 NARROW = 256
-# More than the longest paper's; `steps_of` loops over steps, which takes a second for this many.
+# More than in any paper; `steps_of` loops over steps, which takes a second for this many.
 MAX_STEPS = 2_000_000
 
 
@@ -61,8 +61,8 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
 def _check_parts(model: Model, plan: TrainingPlan) -> None:
     """UsageError for parts of batches that are too small.
 
-    A layer that normalises over images alone needs two, as one image has no variance, and each process needs one. A
-    layer of maps is of this kind where maps are one pixel, which is seen at the first step.
+    A layer that normalises only over images needs two, because one image has no variance, and each process needs one. A
+    layer of maps of one pixel is of this kind, too, which is noticed at the first step.
     """
     if processes().size > 1:
         batch = min(model.rows(step) or plan.recipe.batch for step in range(plan.recipe.steps))
@@ -74,7 +74,7 @@ def _check_parts(model: Model, plan: TrainingPlan) -> None:
         return
     error = UsageError(
         f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
-        "given a single image, and it normalises over several; choose --batch and --accumulate so that every part has "
+        "given a single image, but it normalises over several; choose --batch and --accumulate so that every part has "
         "2 images or more."
     )
 
@@ -107,7 +107,8 @@ def stream_of(
 class Training:
     """A plan in progress; `step` is the number of steps done, `examples` are the training images or sequences.
 
-    Processes that share their work train one model together: each has all images, and computes its rows of each batch.
+    Processes that share their work train one model together: each has all images, and computes its own rows of each
+    batch.
 
     Args:
         plan: The plan.
@@ -138,8 +139,8 @@ class Training:
         self.tools = tools_for(
             self.model,
             draw=self._stream,
-            # A CPU's generator uses only the low 32 bits, so there it is the stream that weights were drawn from. It
-            # was so in every run measured so far.
+            # A CPU's generator uses only the low 32 bits, so there this is the stream of the initial weights, as
+            # in every run measured so far.
             rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
             accumulate=plan.accumulate,
             precision=plan.precision,
@@ -165,7 +166,7 @@ class Training:
 
     @property
     def best_model(self) -> Model:
-        """The model that samples should be drawn from: the average where there is one."""
+        """The model to draw samples from: the average if there is one."""
         return self.model if self.average is None else self.average.model
 
     def advance(self) -> Logs:
@@ -197,7 +198,8 @@ class Training:
         while drawn < wanted:
             if step == MAX_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MAX_STEPS} steps; say how many with --steps.")
-            # As `Model.step` draws: one for every turn, but none for the first of a player that shares the last batch.
+            # As in `Model.step`: one batch per update, but none for the first update of a player that shares the last
+            # batch.
             batches = 0
             for player in self.tools.players:
                 turns = player.turns(step)
@@ -207,7 +209,7 @@ class Training:
         return step
 
     def _mean_batch(self) -> float:
-        """The mean size of a batch over a run of this plan, and so, as schedules stretch, of any length."""
+        """The mean batch size over a run of this plan; schedules are stretched, so the length does not matter."""
         recipe = self.plan.recipe
         return sum(self.model.rows(step) or recipe.batch for step in range(recipe.steps)) / recipe.steps
 
@@ -255,7 +257,7 @@ class Training:
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:
-        """Inside, torch's global random state, from which dropout draws, is this training's own."""
+        """Within this context, torch's global random state, used by dropout, is this training's own."""
         with torch.random.fork_rng(self._cuda):
             torch.set_rng_state(self._random["cpu"])
             for device in self._cuda:

@@ -1,4 +1,4 @@
-"""Images that a trained model translates, and a picture of them: input, output, target and nearest in a row."""
+"""Images translated by a trained model, and a picture of them: input, output, target and nearest in a row."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ from ganeval.images import to_rgb, to_uint8
 from ganeval.sources import CHUNK, Sandbox
 from reference_models.base import Translator
 
-# Width in pixels at which an image of a picture is easy to see.
+# Minimum width in pixels of an image in a picture, to be easily seen.
 LEGIBLE = 64
 
 
 def translated(model: Translator, inputs: Tensor, *, seed: int) -> Tensor:
     """Translate images, uint8 [N, C', H', W'] => uint8 [N, C, H, W] on the CPU.
 
-    Image i depends on the inputs of its chunk and the seed alone. Training mode and random states are not changed.
+    Image i depends only on the inputs of its chunk and the seed. Training mode and random states are not changed.
     """
     device = next(model.parameters()).device
     rng = torch.Generator(device).manual_seed(seed)
@@ -36,9 +36,9 @@ def translated(model: Translator, inputs: Tensor, *, seed: int) -> Tensor:
 def columns(
     *, inputs: Tensor, outputs: Tensor, targets: Tensor | None = None, nearest: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """What is shown of translations, by heading: input, output, and where they are known target and nearest.
+    """The images to show, by heading: input, output and, if known, target and nearest.
 
-    All are uint8 [N, C, H, W]. nearest: for each output the training image that is nearest to it.
+    All are uint8 [N, C, H, W]. nearest: for each output, the nearest training image.
     """
     found = {**parted(inputs), "output": outputs, "target": targets, "nearest": nearest}
     return {name: images for name, images in found.items() if images is not None}
@@ -53,7 +53,7 @@ def write_translations(path: Path, shown: Mapping[str, Tensor]) -> None:
 
 
 def parted(inputs: Tensor) -> dict[str, Tensor]:
-    """The images in an input, [N, C, H, W] each: "input", and "exemplar" where it has the channels of two images."""
+    """The images in an input, [N, C, H, W] each: "input", and "exemplar" if it has the channels of two images."""
     if inputs.shape[1] in (1, 3):
         return {"input": inputs}
     image, exemplar = inputs.chunk(2, 1)

@@ -1,4 +1,4 @@
-"""The table of reference models: one paper per file, its recipes next to it in `<name>_recipes.py`.
+"""The table of reference models: one paper per file, with its recipes in `<name>_recipes.py`.
 
 Importing this package imports no torch. To add a paper, add its two files and its row in `VARIANTS`.
 """

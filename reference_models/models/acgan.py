@@ -1,8 +1,8 @@
 """Conditional image synthesis with auxiliary classifier GANs (Odena, Olah, Shlens 2017): D also predicts the class.
 
 The CIFAR-10 network: z and the one-hot class to 384 feature maps of 4 x 4, then 5 x 5 fractionally-strided
-convolutions to 192, 96 and the image's channels; a discriminator of six 3 x 3 convolutions, 16 to 512 wide, with half
-of each dropped. Its class head gives logits, and the cross-entropy takes their softmax, once.
+convolutions to 192, 96 and the image's channels; a discriminator of six 3 x 3 convolutions, 16 to 512 wide, with
+dropout of one half after each. Its class head returns logits; only the cross-entropy applies the softmax.
 """
 
 from itertools import pairwise
@@ -66,7 +66,7 @@ class ACGAN(GeneratorDiscriminatorGAN):
         return images
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-L_S - L_C: real or fake, and which class, of both"""
+        """-L_S - L_C: real or fake, and the class, for reals and fakes"""
         labels = require_labels(batch.labels, self.recipe.variant)
         images, asked = self._drawn(len(batch), rng)
         real, real_classes = self.discriminator(batch.images)
@@ -76,7 +76,7 @@ class ACGAN(GeneratorDiscriminatorGAN):
         return self.objective.discriminator(real, fake) + classes, logs
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """L_S - L_C: to seem real, and of the class asked for"""
+        """L_S - L_C: appear real, and of the requested class"""
         images, asked = self._drawn(len(batch), rng)
         fake, classes = self.discriminator(images)
         return self.objective.generator(fake) + F.cross_entropy(classes, asked), {}

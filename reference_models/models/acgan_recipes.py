@@ -28,7 +28,7 @@ PAPER = Recipe(
     steps=50_000,
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
-    differs="the paper searched three rates and three noises of activations; this is one rate and no noise",
+    differs="the paper searched three rates and three levels of activation noise; this is one rate and no noise",
     targets=(
         Target(
             metric="is",

@@ -2,8 +2,8 @@
 
 Several chains of weights of each player are sampled by SGHMC. The log posterior of a discriminator is the sum over N
 data of log D(x), plus that over N fakes of log(1 - D(G(z))), plus the log of the normal prior; that of a generator is
-the sum over N fakes of log D(G(z)), plus the log of the prior. Losses are minus these, divided by N; their sums are
-estimated from a batch. The opponent is integrated out with the states of all its chains, present and earlier ones.
+the sum over N fakes of log D(G(z)), plus the log of the prior. Losses are minus these, divided by N; the sums are
+estimated from a batch. The opponent is integrated out over the current and earlier states of all its chains.
 
 The last latent number chooses which of the sampled generators makes an image.
 """
@@ -31,9 +31,9 @@ from reference_models.sharing import everyones
 
 
 class Chains(nn.Module):
-    """Networks of one kind, of which each moves along a chain, and their states kept from earlier.
+    """Networks of one kind, each on its own chain, and kept earlier states.
 
-    make: builds one. count: chains. kept: earlier states of each chain, the newest first.
+    make: builds one network. count: number of chains. kept: earlier states of each chain, the newest first.
     """
 
     filled: Tensor
@@ -47,13 +47,13 @@ class Chains(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def states(self) -> list[nn.Module]:
-        """The present networks, and as many earlier ones as there are so far."""
+        """The current networks, and the earlier ones kept so far."""
         kept = list(self.earlier)[: int(self.filled)]
         return [*self.present, *(network for state in kept for network in cast(nn.ModuleList, state))]
 
     @torch.no_grad()
     def count_update(self, *, burn_in: int, thin: int) -> None:
-        """Called after each update: every `thin` updates after the burn-in, the present networks are kept."""
+        """Called after each update: every `thin` updates after the burn-in, the current networks are kept."""
         self.updates += 1
         since = int(self.updates) - burn_in
         if since <= 0 or since % thin or not len(self.earlier):
@@ -82,7 +82,7 @@ class BayesGAN(GAN):
 
     @property
     def burn_in(self) -> int:
-        """Updates before the sampling."""
+        """Number of updates before the sampling."""
         return round(self.settings.burn_in * self.recipe.steps)
 
     def phase(self, step: int) -> str:
@@ -92,7 +92,7 @@ class BayesGAN(GAN):
         return "burn-in" if step < self.burn_in else "sampling"
 
     def players(self) -> tuple[Player, Player]:
-        """All discriminators, then all generators: the log posterior of several is the sum of their own."""
+        """All discriminators, then all generators: the log posterior of several networks is the sum over networks."""
         return (
             self._player("discriminator", self.discriminators, self.loss_discriminator),
             self._player("generator", self.generators, self.loss_generator),
@@ -142,20 +142,20 @@ class BayesGAN(GAN):
         return torch.stack(losses).sum(), {}
 
     def after(self, player: Player, logs: Logs) -> Logs:
-        """States of the chains are kept."""
+        """Keep states of the chains."""
         chains = self.discriminators if player.name == "discriminator" else self.generators
         chains.count_update(burn_in=self.burn_in, thin=self.settings.thin)
         return super().after(player, logs)
 
     def join(self, against: Tensor) -> Tensor:
-        """Minus the log likelihood given each opponent, over N, [opponents] => that given all of them, over N."""
+        """Negative log likelihoods given each opponent, over N, [opponents] => that given all opponents, over N."""
         if self.settings.joined == "logs":
             return against.mean()
         count = self.settings.observations
         return (math.log(len(against)) - torch.logsumexp(-count * against, 0)) / count
 
     def prior(self, network: nn.Module) -> Tensor:
-        """Minus the log of the normal prior of all weights, without its constant, over N; 0 for an ensemble."""
+        """Negative log of the normal prior of all weights, without its constant, over N; 0 for an ensemble."""
         if self.settings.sampler == "adam":
             return torch.zeros((), device=next(network.parameters()).device)
         squares = torch.stack([parameter.square().sum() for parameter in network.parameters()]).sum()
@@ -173,7 +173,7 @@ class BayesGAN(GAN):
 
 
 def _frozen(network: nn.Module) -> nn.Module:
-    """A copy whose parameters are buffers: a state that no player updates, and that checkpoints have."""
+    """A copy whose parameters are buffers: no player updates them, and checkpoints include them."""
     copy = deepcopy(network)
     for module in copy.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):

@@ -8,14 +8,15 @@ from reference_models.recipes import MAY_BE_ZERO, SGD, Decayed, Latent, Recipe, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is sampled, and how.
+    """The sampled networks and the sampler.
 
-    generators, discriminators: chains of each. samples: states of each chain that are used, its present one and earlier
-    ones. thin: updates between these. burn_in: share of the run that is Adam's, before the sampling. observations: the
-    number N of data in the posteriors. prior: deviation of the normal prior of every weight. joined: how the posteriors
-    given each opponent become one: "logs" is the mean of their logarithms, and "densities" the logarithm of their mean,
-    as in equations 3 and 4. sampler: "adam" for an ensemble that is optimised, without noise and prior. hidden: units
-    of the perceptrons' hidden layers. generator_width, discriminator_width: channels next to the images.
+    generators, discriminators: chains of each. samples: number of states of each chain that are used, the current one
+    and earlier ones. thin: updates between them. burn_in: share of the run before the sampling, which uses Adam.
+    observations: the number N of data points in the posteriors. prior: deviation of the normal prior of every weight.
+    joined: how the posteriors given each opponent are combined: "logs" is the mean of their logarithms, and "densities"
+    the logarithm of their mean, as in equations 3 and 4. sampler: "adam" for an ensemble that is optimised, without
+    noise and prior. hidden: units of the perceptrons' hidden layers. generator_width, discriminator_width: channels
+    next to the images.
     """
 
     generators: int = 10
@@ -48,13 +49,13 @@ PAPER = Recipe(
     optimizers={"discriminator": _SGHMC, "generator": _SGHMC},
     settings=Settings(),
     differs=(
-        "sampling by SGHMC after the burn-in, where the code stays with Adam; noise and prior as the paper has them, "
-        "where the code scales both down; earlier states of a chain, where the code has more initialisations; no "
-        "feature matching; the discriminator does not classify; one output instead of two; a constant rate, which the "
-        "code's decay reaches after an epoch; posteriors are joined by the mean of their logarithms; layers are "
-        "those of the code's construct_nets, which its programs do not call: these have 96, 192, 384 and 512 channels "
-        "in both networks, and 3 x 3 kernels but next to the images; biases begin at 0, where the code draws them as "
-        "it draws weights; convolutions pad both sides alike"
+        "sampling by SGHMC after the burn-in, where the code keeps Adam; noise and prior as in the paper, where the "
+        "code scales both down; earlier states of a chain, where the code has more initialisations; no feature "
+        "matching; the discriminator does not classify; one output instead of two; a constant rate, which the code's "
+        "decay reaches after an epoch; posteriors are joined by the mean of their logarithms; layers are those of the "
+        "code's construct_nets, which its programs do not call: these have 96, 192, 384 and 512 channels in both "
+        "networks, and 3 x 3 kernels except next to the images; biases begin at 0, where the code draws them like "
+        "weights; convolutions pad both sides equally"
     ),
 )
 

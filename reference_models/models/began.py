@@ -1,8 +1,8 @@
 """BEGAN: boundary equilibrium GANs (Berthelot, Schumm, Metz 2017): the discriminator is an auto-encoder.
 
 The discriminator encodes an image into as many numbers as the generator's latent has and decodes it again; L is the
-mean absolute error. Its decoder and the generator have one architecture: 3 x 3 convolutions, all of one width, ELU,
-nearest upsampling, no normalisation. k_t balances the two players, so that L(G(z)) stays at gamma times L(x), and
+mean absolute error. Its decoder and the generator have the same architecture: 3 x 3 convolutions, all of one width,
+ELU, nearest upsampling, no normalisation. k_t balances the two players, so that L(G(z)) stays at gamma times L(x), and
 M_global measures convergence.
 """
 
@@ -25,7 +25,7 @@ START = 8  # the side of the smallest feature maps
 class Balanced(GeneratorDiscriminatorGAN):
     """A generator and an auto-encoder as discriminator, kept in balance; a subclass adds the networks.
 
-    gamma: the ratio of L(G(z)) to L(x) that is kept. rate: the step size of k_t.
+    gamma: the target ratio of L(G(z)) to L(x). rate: the step size of k_t.
     """
 
     k: Tensor
@@ -84,13 +84,13 @@ class BEGAN(Balanced):
         _draw(self)
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, R, R], cut to [-1, 1]: the network's output is linear"""
+        """float32 [N, latent size] => float32 [N, C, R, R], clamped to [-1, 1]: the network's output is linear"""
         images: Tensor = self.generator(z)
         return images.clamp(-1, 1)
 
 
 def encoder(channels: int, resolution: int, latent: int, *, width: int) -> nn.Sequential:
-    """Convolutions in pairs down to 8 x 8, each level wider by `width` than the last, and a linear map to the code."""
+    """Pairs of convolutions down to 8 x 8, each level wider by `width` than the last, and a linear map to the code."""
     downs = doublings(resolution, START)
     layers: list[nn.Module] = [*_convolution(channels, width)]
     for level in range(1, downs + 1):
@@ -102,7 +102,7 @@ def encoder(channels: int, resolution: int, latent: int, *, width: int) -> nn.Se
 
 
 def decoder(latent: int, channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """A linear map to 8 x 8, and convolutions in pairs with upsampling between them; the output is linear."""
+    """A linear map to 8 x 8, and pairs of convolutions with upsampling between them; the output is linear."""
     layers: list[nn.Module] = [nn.Linear(latent, width * START**2), nn.Unflatten(1, (width, START, START))]
     for _ in range(doublings(resolution, START)):
         layers += [*_convolution(width, width), *_convolution(width, width), nn.Upsample(scale_factor=2)]

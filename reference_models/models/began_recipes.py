@@ -32,8 +32,8 @@ PAPER = Recipe(
     settings=Settings(),
     differs=(
         "rates are halved on a schedule, as in carpedm20's code, and not when M_global stalls; weights are Xavier's, "
-        "without vanishing residuals; Adam's first beta is 0.5, which that code declares and does not pass on; the "
-        "paper does not tell the settings of its inception score on CIFAR-10"
+        "without vanishing residuals; Adam's first beta is 0.5, which that code declares but does not use; the paper "
+        "does not state the settings of its inception score on CIFAR-10"
     ),
 )
 

@@ -1,10 +1,9 @@
 """Boundary-seeking GANs (Hjelm et al. 2018) for discrete data: binary images.
 
-The generator gives a probability per pixel, of which images are drawn; there is no gradient through a drawn pixel.
-Instead the generator's log-likelihood of the drawn images is maximised, each weighted by what the discriminator says of
-it: with the best discriminator, exp(logit) is the ratio of the densities of reals and fakes, and these weights, which
-are normalised over the images of one latent, are those of importance sampling. The generator then learns from the
-images that real ones would have been.
+The generator gives a probability per pixel, from which images are drawn; a drawn pixel has no gradient. Instead, the
+generator's log-likelihood of the drawn images is maximised, weighted by the discriminator: for the optimal
+discriminator, exp(logit) is the density ratio of reals to fakes, and these weights, normalised over the images of one
+latent, are importance weights. The generator then learns as if from reals.
 
 The discriminator has the usual cross-entropy.
 """
@@ -27,7 +26,7 @@ from reference_models.recipes import Recipe
 
 RESOLUTIONS = range(8, 129, 4)
 KERNEL = 5
-# Of batch normalisation in Lasagne, which the authors' code uses.
+# Epsilon of batch normalisation in Lasagne, which the authors' code uses.
 EPSILON = 1e-4
 
 
@@ -48,23 +47,23 @@ def log_likelihood(images: Tensor, logits: Tensor) -> Tensor:
 
 
 def drawn(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Binary images of uniform numbers in [0, 1): float32, 1 with the probability of the logit."""
+    """Binary images from uniform numbers in [0, 1): float32, 1 with the probability given by the logit."""
     return (uniform < logits.sigmoid()).to(torch.float32)
 
 
 def uniform_of(z: Tensor, count: int) -> Tensor:
-    """Uniform numbers [N, count] that latents [N, D] determine: their bits are the seeds."""
+    """Uniform numbers [N, count] determined by latents [N, D], whose bits are the seeds."""
     seeds = z.detach().to("cpu", torch.float32).contiguous().numpy().view(np.uint32)
     rows = [np.random.default_rng(seed).random(count, dtype=np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows)).to(z.device)
 
 
 class BGAN(GeneratorDiscriminatorGAN):
-    """Generator of pixels' probabilities, discriminator without normalisation, and the reweighted likelihood.
+    """A generator of pixel probabilities, a discriminator without normalisation, and the reweighted likelihood.
 
     Training images are 1 where they are at least half as bright as white. `generate` draws binary images, with uniform
     numbers that the latent determines: an image is a function of its latent, and images of many latents are a sample of
-    the model. Near latents have near probabilities, but pixels are drawn anew.
+    the model. Similar latents have similar probabilities, but their pixels are drawn independently.
     """
 
     objective = OBJECTIVES["non-saturating"]
@@ -107,7 +106,7 @@ class BGAN(GeneratorDiscriminatorGAN):
         return (batch.images >= 0.5).to(torch.float32)
 
     def samples(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Binary images of latents, float32 [samples, count, C, R, R], and the logits of their pixels [count, ...]."""
+        """Binary images for latents, float32 [samples, count, C, R, R], and the logits of their pixels [count, ...]."""
         logits: Tensor = self.generator(self.latent(count, rng=rng)).float()
         samples, shape = self.settings.samples, logits.shape
         uniform = torch.rand(samples * len(logits), *shape[1:], generator=rng, device=rng.device)

@@ -10,8 +10,8 @@ from reference_models.recipes import Adam, Latent, Recipe, Variant
 class Settings:
     """Networks: width of the narrower convolutions; units of the dense layers.
 
-    samples: images drawn of each latent. weights: "uniform" takes the importance weights away, and with them all that
-    the discriminator says.
+    samples: images drawn per latent. weights: "uniform" removes the importance weights, and so all influence of the
+    discriminator.
     """
 
     width: int = 64
@@ -36,7 +36,7 @@ PAPER = Recipe(
     steps=100 * 781,  # 100 epochs of 50,000 images
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
-    differs="pixels are 1 from half of the range on; the authors' file of 50,000 images has each pixel drawn once, "
+    differs="pixels are 1 from half of the range on; in the authors' file of 50,000 images each pixel was drawn once, "
     "with its grey value as the probability (Salakhutdinov and Murray 2008)",
 )
 

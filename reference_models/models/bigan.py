@@ -3,9 +3,9 @@
 The discriminator sees pairs, (x, E(x)) or (G(z), z), and encoder and generator are one player, trained so that it
 mistakes each for the other; at the optimum, E inverts G. The permutation-invariant MNIST network of the authors'
 code: perceptrons with two hidden layers of 1024 units, without biases; batch normalisation without gains and shifts,
-but not in the first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer and the
-discriminator's second alone; a code is the encoder's output through a sigmoid, stretched to [-1, 1]. Weights are
-N(0, 0.02), those of the discriminator's output 0. Losses are halved, as there.
+but not in the first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer, and only
+the discriminator's second; a code is the encoder's output after a sigmoid, rescaled to [-1, 1]. Weights are N(0, 0.02),
+those of the discriminator's output 0. Losses are halved, as in that code.
 """
 
 from collections.abc import Callable, Sequence
@@ -112,7 +112,8 @@ class BiGAN(GAN):
 
 @torch.no_grad()
 def reconstruction_ratio(model: BiGAN, images: Tensor) -> float:
-    """Mean distance |x - G(E(x))| over that between x and another image's reconstruction: below 1 if E inverts G.
+    """Ratio of the mean distance |x - G(E(x))| to that between x and another image's reconstruction: below 1 if E
+    inverts G.
 
     images: float32 [N, C, R, R] in [0, 1], N of 2 or more. The paper's MNIST model has 5.95 / 9.60 = 0.62.
     """
@@ -124,7 +125,7 @@ def reconstruction_ratio(model: BiGAN, images: Tensor) -> float:
 
 @torch.no_grad()
 def neighbour_accuracy(model: BiGAN, known: Batch, asked: Batch) -> float:
-    """The share of `asked` whose nearest neighbour in `known` is of its class, by the code before its sigmoid.
+    """The share of `asked` whose nearest neighbour in `known` has the same class, by the code before its sigmoid.
 
     Both have labels.
     """

@@ -22,7 +22,7 @@ _QUICK_GENERATOR = Adam(2e-4, (0.5, 0.999))
 
 
 def _target(metric: str, value: float, protocol: str, name: str) -> Target:
-    """A figure of the authors' log after 400 epochs, of 10,000 images held out of the training set."""
+    """A number from the authors' log after 400 epochs, on 10,000 images held out from the training set."""
     source = f"README.md of the authors' code, {name}"
     return Target(metric=metric, value=value, data="mnist:train", protocol=protocol, source=source, real=10_000)
 
@@ -40,9 +40,9 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     differs=(
-        "players take turns, where the authors move all at once; statistics of normalisation are running ones, not of "
-        "1,000 batches; the rate falls per step, not per epoch; it learns from all 60,000 images, of which the authors "
-        "keep 10,000 to score"
+        "players are updated in turn, where the authors update all at once; normalisation uses running statistics, not "
+        "those of 1,000 batches; the rate falls per step, not per epoch; it learns from all 60,000 images, of which "
+        "the authors hold out 10,000"
     ),
     targets=(
         _target("1nn-accuracy-of-encodings", 0.9210, "nearest of 50,000 by the encoding before its sigmoid", "NNC_e"),

@@ -2,7 +2,7 @@
 
 Perceptrons, as in the 2014 GAN. The generator maps z to 200 and y to 1000 units, joins them in 1200, and has sigmoid
 pixels in [0, 1]. The discriminator has maxout layers for x (240 units of 5 pieces), for y (50 of 5) and for both (240
-of 4). Half of the hidden units are dropped in either.
+of 4). Half of the hidden units are dropped in both networks.
 """
 
 from typing import ClassVar, cast

@@ -19,8 +19,8 @@ PAPER = Recipe(
     steps=_STEPS,
     optimizers={"discriminator": _SGD, "generator": _SGD},
     differs=(
-        "the paper stops at the best likelihood of held-out images, and does not tell when, or how its weights are "
-        "drawn: 250 epochs and the law of the 2014 GAN are this recipe's own"
+        "the paper stops at the best likelihood of held-out images, and does not state when, or how its weights are "
+        "drawn: 250 epochs, and the initialisation of the 2014 GAN, are choices of this recipe"
     ),
     targets=(
         Target(

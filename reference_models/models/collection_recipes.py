@@ -1,7 +1,7 @@
 """The common settings of pytorch-gan-collections' presets: data, length, rates, and the protocol of its scores.
 
-Settings are those of configs/*.txt and the defaults of its four programs. It draws twice as many fakes for the
-generator as a batch has images, decays both rates to 0, and scores 50,000 fakes against the 50,000 training images
+Settings are those of configs/*.txt and the defaults of its four programs. They draw twice as many fakes for the
+generator as a batch has images, decay both rates to 0, and score 50,000 fakes against the 50,000 training images
 (https://github.com/w86763777/pytorch-gan-collections).
 """
 
@@ -28,7 +28,7 @@ def collection(
 ) -> Recipe:
     """A recipe of the collection.
 
-    scores: FID and inception score. cnn: whether it has the program's second, plain network instead of the ResNet.
+    scores: FID and inception score. cnn: whether it uses the program's second, plain network instead of the ResNet.
     """
     adam = Adam(Linear(2e-4, 0.0), betas)
     optimizers: Mapping[str, Optimizer] = {"discriminator": adam, "generator": adam}
@@ -47,7 +47,7 @@ def collection(
         network=network,
         settings=settings,
         flips=flips,
-        differs="it scores floating-point images, and here they are rounded to 8 bits first",
+        differs="it scores floating-point images; here they are first rounded to 8 bits",
         targets=(_target("fid", fid), _target("is", inception)),
     )
 

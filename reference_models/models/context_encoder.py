@@ -1,7 +1,7 @@
-"""Context encoders (Pathak et al. 2016): what is missing in the middle of an image is predicted from its surroundings.
+"""Context encoders (Pathak et al. 2016): the missing middle of an image is predicted from its surroundings.
 
-The prediction is the middle square of half the side, in which a band next to the edge is also shown in the input: there
-an error weighs more, so that the prediction continues its surroundings. The discriminator sees the square alone.
+The prediction is the middle square of half the side. A band along its edge is also visible in the input; errors there
+weigh more, so that the prediction continues its surroundings. The discriminator sees only the square.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class ContextEncoder(Translator):
         )
         for network in (self.generator, self.discriminator):
             draw_normal(network)
-        # The weight of the squared error of each pixel of the middle.
+        # The weight of each middle pixel's squared error.
         weights = torch.full((self.middle.pixels, self.middle.pixels), settings.band)
         weights[Hole(self.middle.pixels, self.hole.pixels).place] = 1.0
         self.weights: Tensor
@@ -55,7 +55,7 @@ class ContextEncoder(Translator):
 
     @classmethod
     def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:
-        """The inputs; UsageError unless they have the hole that the settings say."""
+        """The inputs; UsageError unless they have the hole that the settings describe."""
         settings, inputs = cast(Settings, recipe.settings), pairs["inputs"]
         _, hole = _squares(settings, recipe.resolution)
         check_hole(recipe.variant, hole, inputs, pairs["images"], remedy="--resolution and settings.overlap (--set)")
@@ -71,12 +71,12 @@ class ContextEncoder(Translator):
         )
 
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:  # noqa: ARG002
-        """The inputs with the hole filled in, float32 [N, C, S, S]; all around it they are as given."""
+        """The inputs with the hole filled in, float32 [N, C, S, S]; the rest is unchanged."""
         inner = Hole(self.middle.pixels, self.hole.pixels)
         return self.hole.filled(inputs, inner.of(self.predicted(inputs)))
 
     def predicted(self, inputs: Tensor) -> Tensor:
-        """The middle, [N, C, S/2, S/2], as it is predicted from what is around the hole; its content is not seen."""
+        """The middle, [N, C, S/2, S/2], predicted from outside the hole; the content of the hole is not used."""
         middle: Tensor = self.generator(self.hole.blanked(inputs))
         return middle
 
@@ -98,7 +98,7 @@ class ContextEncoder(Translator):
 
 
 def _squares(settings: Settings, side: int) -> tuple[Hole, Hole]:
-    """What is predicted, and the part of it that the input does not show; UsageError if nothing is left of that."""
+    """The predicted square, and the hole within it that the input does not show; UsageError if there is no hole."""
     middle, hole = side // 2, side // 2 - 2 * settings.overlap
     if hole < 1:
         raise UsageError(

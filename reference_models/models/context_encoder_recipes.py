@@ -9,7 +9,7 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 class Settings:
     """The generator predicts the middle square of half the side. overlap: width in pixels of the band within it that
     the input shows; the hole is the rest. band: weight of the squared error in that band. reconstruction: weight of the
-    squared error, from 0 to 1; 1 minus it is that of the discriminator's judgement. width, critic_width: of the first
+    squared error, from 0 to 1; 1 minus it is the weight of the adversarial loss. width, critic_width: of the first
     layers. bottleneck: units between encoder and decoder.
     """
 
@@ -45,8 +45,8 @@ PAPER = Recipe(
     optimizers=_rates(2e-4),
     settings=Settings(),
     flips=True,
-    differs=f"{_FILL}; images are not enlarged to 350 pixels and cropped; the generator's step judges its outputs "
-    "anew, where the authors' code reuses the judgement from before the discriminator's update",
+    differs=f"{_FILL}; images are not enlarged to 350 pixels and cropped; the generator's step runs the discriminator "
+    "again, where the authors' code reuses its outputs from before the discriminator's update",
     targets=(
         Target(
             metric="psnr",

@@ -1,7 +1,7 @@
-"""Cycle-consistent adversarial networks (Zhu et al. 2017): two sets of images, and a generator for either direction.
+"""Cycle-consistent adversarial networks (Zhu et al. 2017): two sets of images, and a generator for each direction.
 
-Each discriminator tells the images of its set from translations into it, of which a pool of earlier ones is kept. An
-image that is translated there and back must be itself again. The generators are updated together, and first.
+Each discriminator separates the images of its set from translations into it, including a pool of earlier ones. An image
+translated there and back must be recovered. The generators are updated first, and together.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class CycleGAN(Translator):
     paired: ClassVar[bool] = False
     multiple: ClassVar[int | None] = 4
     objective = OBJECTIVES["least-squares"]
-    # Earlier fakes of either set, [pool, C, S, S], and how many there are.
+    # Earlier fakes of each set, [pool, C, S, S], and their number.
     inputs_pool: Tensor
     images_pool: Tensor
     inputs_kept: Tensor
@@ -41,7 +41,7 @@ class CycleGAN(Translator):
         check_divisible("CycleGAN's generator", side, 4, setting="number of pixels")
         if side != data.resolution:
             raise UsageError(
-                f"cyclegan translates images to images of their size, and these have {side} and {data.resolution} "
+                f"cyclegan translates images to images of equal size, but these have {side} and {data.resolution} "
                 "pixels per side; choose sets of one size."
             )
         shape = {"width": settings.width, "blocks": settings.blocks}
@@ -55,7 +55,7 @@ class CycleGAN(Translator):
         for name, channels in (("inputs", inputs), ("images", data.channels)):
             self.register_buffer(f"{name}_pool", torch.zeros(settings.pool, channels, side, side))
             self.register_buffer(f"{name}_kept", torch.zeros((), dtype=torch.int64))
-        # The translations of the step's batch, from the generators' update for the discriminators'.
+        # The translations of the step's batch, kept from the generators' update for the discriminators' update.
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
 
     @classmethod
@@ -77,7 +77,7 @@ class CycleGAN(Translator):
         )
 
     def begin(self, step: int) -> None:  # noqa: ARG002
-        """Forget the translations of the step before."""
+        """Forget the translations of the previous step."""
         self._made = None
 
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:  # noqa: ARG002
@@ -86,7 +86,7 @@ class CycleGAN(Translator):
         return images
 
     def loss_generators(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:  # noqa: ARG002
-        """Both adversarial losses, both cycles, and images that need no translation."""
+        """Both adversarial losses, both cycle losses, and the identity losses."""
         settings = self.settings
         images, inputs = self.forth(batch.inputs), self.back(batch.images)
         self._made = batch.inputs, images.detach(), inputs.detach()
@@ -114,7 +114,7 @@ class CycleGAN(Translator):
         return loss, logit_logs(real.mean((1, 2, 3)), fake.mean((1, 2, 3)))
 
     def _translations(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """The batch translated either way: as in the generators' update, or anew if there was none of this batch."""
+        """The batch translated in both directions, from the generators' update or computed again for another batch."""
         if self._made is not None and torch.equal(self._made[0], batch.inputs):
             return self._made[1:]
         with torch.no_grad():
@@ -122,9 +122,10 @@ class CycleGAN(Translator):
 
 
 def replayed(fakes: Tensor, pool: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
-    """Fakes for a discriminator, [N, ...]: each is new, or by chance one half an earlier one whose place it takes.
+    """Fakes for a discriminator, [N, ...]: each is new or, with probability 1/2, replaced by an earlier one from the
+    pool, whose place the new one takes.
 
-    The pool is filled first; meanwhile all are new. pool, kept: earlier fakes and their number, both changed in place.
+    While the pool fills, all are new. pool, kept: earlier fakes and their number, both changed in place.
     """
     chosen = []
     for fake in everyones(fakes.detach().float()):

@@ -12,7 +12,7 @@ class Settings:
 
     patch: strided layers of a discriminator. cycle: weight of the L1 distance after there and back.
     identity: weight, as a share of `cycle`, of the L1 distance between an image that needs no translation and its
-    translation. adversarial: weight of the discriminators' judgement.
+    translation. adversarial: weight of the adversarial loss.
     pool: earlier fakes of each set that a discriminator may see again.
     norm, critic_norm: of activations; an instance norm in a discriminator hides the mean colour of small images.
     input_channels: of the inputs.
@@ -33,7 +33,7 @@ class Settings:
 
 _ADAM = Adam(Linear(2e-4, 0.0, after=0.5), (0.5, 0.999))
 _QUICK_ADAM = Adam(Linear(1e-3, 0.0, after=0.5), (0.5, 0.999))
-# Cycles settle within some hundred steps which colour becomes which: the discriminators must be ahead of them.
+# The cycle loss fixes the mapping of colours within a few hundred steps: the discriminators must learn faster.
 _QUICK_DISCRIMINATORS = Adam(Linear(5e-3, 0.0, after=0.5), (0.5, 0.999))
 
 PAPER = Recipe(
@@ -66,8 +66,8 @@ PAPER = Recipe(
 QUICK = Recipe(
     variant="cyclegan",
     preset="quick",
-    follows="the paper's losses on digits and recoloured digits, of which no pair is shown; the discriminators judge "
-    "single pixels and learn five times as fast, nothing is normalised, and nothing is its own translation",
+    follows="the paper's losses on digits and recoloured digits, without pairs; the discriminators judge single pixels "
+    "and learn five times as fast; there is no normalisation and no identity loss",
     data="recoloured:digits:train",
     resolution=16,
     channels=3,

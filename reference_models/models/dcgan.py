@@ -2,7 +2,7 @@
 
 The paper's network projects z to 1024 feature maps of 4 x 4 and upsamples four times with fractionally-strided
 5 x 5 convolutions, to 512, 256, 128 and the image's channels; the discriminator mirrors it. Batch normalisation
-everywhere but at the generator's output and the discriminator's input; ReLU and tanh; leaky ReLU 0.2; weights drawn
+everywhere except at the generator's output and the discriminator's input; ReLU and tanh; leaky ReLU 0.2; weights drawn
 from N(0, 0.02).
 
 The second network, widely used for 28 x 28 images, has nearest upsampling followed by convolutions; its discriminator

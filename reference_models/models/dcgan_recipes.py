@@ -18,7 +18,7 @@ class Settings:
 
 
 _ADAM = Adam(2e-4, (0.5, 0.999), weight_decay=1e-5)
-# On so few images a discriminator with the generator's rate soon memorises them.
+# With so few images, a discriminator with the generator's rate soon memorises them.
 _QUICK_DISCRIMINATOR = Adam(3e-4, (0.5, 0.999))
 _QUICK_GENERATOR = Adam(1e-3, (0.5, 0.999))
 
@@ -31,11 +31,11 @@ PAPER = Recipe(
     channels=3,
     latent=Latent(100, "uniform"),
     batch=128,
-    steps=25 * 2734 // 2,  # 25 epochs of 350,000 faces, of which every other batch moves the generator
+    steps=25 * 2734 // 2,  # 25 epochs of 350,000 faces; every other batch updates the generator
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
-    differs="the authors' faces are no public set; their code normalises the projection of z unit by unit; "
-    "the epsilon of normalisation is 1e-5, and theirs 1e-8",
+    differs="the authors' faces are not public; their code normalises the projection of z unit by unit; the epsilon of "
+    "normalisation is 1e-5, theirs is 1e-8",
 )
 
 COLLECTION = collection(

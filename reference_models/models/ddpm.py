@@ -2,16 +2,16 @@
 
 Step t adds noise of variance beta_t, so that x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise, where a_t is the product of
 1 - beta over steps 0 to t. The network is given x_t and t and learns the noise by its mean squared error. Images are
-drawn from x_T, normal noise, through fewer and fewer steps of noise:
+drawn from x_T, normal noise, by removing noise step by step:
 
-- "ddim" (Song et al. 2021, eta 0): the predicted image and the predicted noise are mixed anew at the next, lower level.
-  There is no other randomness. As in its authors' code, predicted images are not clipped on the way.
+- "ddim" (Song et al. 2021, eta 0): the predicted image and the predicted noise are mixed again at the next, lower
+  level. There is no other randomness. As in its authors' code, predicted images are not clipped on the way.
 - "ddpm": the mean of the posterior of the next level, and noise of the larger of the paper's variances ("fixedlarge";
   1 - a_t / a_s from level t to level s). Predicted images are clipped to [-1, 1].
 
 The latent of an image is its x_T, so it has one number for each pixel and channel. For "ddpm", the noise of the steps
-comes from a generator that is seeded by the digest of the image's latent: the latent decides the image, alone or in a
-batch, but images of neighbouring latents are unlike, so interpolations are not continuous.
+comes from a generator that is seeded by the digest of the image's latent: the latent determines the image, alone or in
+a batch, but images of neighbouring latents are not similar, so interpolations are not continuous.
 """
 
 import hashlib
@@ -31,11 +31,11 @@ from reference_models.batches import Batch, Data
 from reference_models.models.ddpm_recipes import Settings
 from reference_models.recipes import Recipe
 
-# Of the group normalisation, as in the authors' code (TensorFlow's default).
+# Epsilon of group normalisation, as in the authors' code (TensorFlow's default).
 EPSILON = 1e-6
 # Longest wavelength of the sinusoidal embedding of a step.
 LONGEST = 10_000
-# The share of T at which the highest of quadratic steps lies, as in the authors' code of DDIM.
+# With quadratic spacing, the highest step lies at this share of T, as in the authors' code of DDIM.
 QUADRATIC_END = 0.8
 
 
@@ -46,7 +46,7 @@ class DDPM(GAN):
     alpha_bars: Tensor
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        """UsageError for settings or a resolution that the U-Net or the sampler cannot have."""
+        """UsageError for settings or a resolution that the U-Net or the sampler does not support."""
         size = data.channels * data.resolution**2
         super().__init__(data, replace(recipe, latent=replace(recipe.latent, size=size)))
         settings = self.settings = cast(Settings, recipe.settings)
@@ -58,7 +58,7 @@ class DDPM(GAN):
         self._alpha_bars: list[float] = kept.tolist()
 
     def players(self) -> tuple[Player]:
-        """The network alone."""
+        """Only the network."""
         optimizer = self.recipe.optimizers["generator"]
         return (Player("generator", tuple(self.network.parameters()), optimizer, self.loss_generator),)
 
@@ -75,7 +75,7 @@ class DDPM(GAN):
         return F.mse_loss(predicted, noise), {}
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, C R R], x_T => float32 [N, C, R, R], cut to [-1, 1]; `settings` say how."""
+        """float32 [N, C R R], x_T => float32 [N, C, R, R], clamped to [-1, 1]; drawn as in `settings`."""
         noisy = z.view(-1, self.data.channels, self.data.resolution, self.data.resolution)
         levels = self.levels(self.visited())
         source = _RowNoise(z) if self.settings.sampler == "ddpm" else None
@@ -106,7 +106,7 @@ class DDPM(GAN):
 def posterior_mean(image: Tensor, noisy: Tensor, kept: float, target: float) -> Tensor:
     """The mean of x_s given x_0 and x_t, for a_t (`kept`) and a_s (`target`, the larger).
 
-    For neighbouring steps it is the paper's equation 7; further apart, 1 - a_t / a_s stands for beta.
+    For neighbouring steps it is the paper's equation 7; further apart, 1 - a_t / a_s replaces beta.
     """
     beta = 1 - kept / target
     of_image = math.sqrt(target) * beta / (1 - kept)
@@ -131,7 +131,7 @@ class _RowNoise:
 class UNet(nn.Module):
     """Predicts the noise in images, given their steps: residual blocks down to the lowest resolution and up again.
 
-    Every output on the way down is an input of the block of the same resolution on the way up.
+    Every output on the way down is also an input of a block of the same resolution on the way up.
     """
 
     def __init__(self, data: Data, settings: Settings) -> None:
@@ -187,7 +187,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """[N, before, S, S] => [N, after, S, S]: two convolutions, the step added between them, then attention or none."""
+    """[N, before, S, S] => [N, after, S, S]: two convolutions, the step added between them, optional attention."""
 
     def __init__(self, before: int, after: int, embedding: int, groups: int, dropout: float, *, attends: bool) -> None:
         super().__init__()
@@ -205,12 +205,12 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """[N, width, S, S] => the same: each place looks at all places, with one head."""
+    """[N, width, S, S] => the same: self-attention over all positions, with one head."""
 
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.norm = _norm(groups, width)
-        # One layer for queries, keys and values; each third is drawn as a layer of its own.
+        # One layer for queries, keys and values; each third is initialised as a separate layer.
         self.inputs = nn.Conv2d(width, 3 * width, 1)
         for part in self.inputs.weight.data.chunk(3):
             nn.init.xavier_uniform_(part)
@@ -228,7 +228,7 @@ class Attention(nn.Module):
 
 
 class Shrink(nn.Module):
-    """[N, width, S, S] => [N, width, S/2, S/2]: a strided convolution, padded right and below as TensorFlow does."""
+    """[N, width, S, S] => [N, width, S/2, S/2]: a strided convolution, padded right and below as in TensorFlow."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ def sinusoids(steps: Tensor, width: int) -> Tensor:
 
 
 def _check(settings: Settings, data: Data) -> None:
-    """UsageError for settings that the U-Net or the sampler cannot have."""
+    """UsageError for settings that the U-Net or the sampler does not support."""
     smallest = 2 ** (settings.levels - 1)
     if data.resolution % smallest:
         near = max(1, round(data.resolution / smallest)) * smallest
@@ -257,7 +257,7 @@ def _check(settings: Settings, data: Data) -> None:
             f"DDPM's network halves images {settings.levels - 1} times, and {data.resolution} pixels cannot be halved "
             f"so often; choose a multiple of {smallest}, such as {near} (--resolution {near} on the command line)."
         )
-    # With one channel per group, normalisation would remove what the step adds to a channel.
+    # With one channel per group, normalisation would remove the step's embedding.
     if settings.width % (2 * settings.groups):
         raise UsageError(
             f"settings.width is {settings.width} and settings.groups is {settings.groups}; every group of the "

@@ -1,4 +1,4 @@
-"""Exemplar GANs (Dolhansky and Canton Ferrer 2018): a hole is filled by the look of another image of the same identity.
+"""Exemplar GANs (Dolhansky and Canton Ferrer 2018): a hole is filled using another image of the same identity.
 
 Generator and discriminators see the exemplar as further channels of their input. One discriminator judges the whole
 image, and one the hole.
@@ -34,7 +34,7 @@ class ExGAN(Translator):
         if (data.input_channels, data.input_resolution) != (2 * data.channels, data.resolution):
             raise UsageError(
                 f"exgan's inputs are images with a hole and their exemplars, which have {2 * data.channels} channels "
-                f"and {data.resolution} pixels per side for these targets, and these have {data.input_channels} and "
+                f"and {data.resolution} pixels per side for these targets, but these have {data.input_channels} and "
                 f"{data.input_resolution}; give hole:SOURCE, with a class for each identity."
             )
         channels, side = data.channels, data.resolution
@@ -86,13 +86,13 @@ class ExGAN(Translator):
         return self.hole.filled(inputs.chunk(2, 1)[0], self.predicted(inputs))
 
     def predicted(self, inputs: Tensor) -> Tensor:
-        """What is in the hole, [N, C, S/2, S/2]; what the input has there is not seen."""
+        """The predicted content of the hole, [N, C, S/2, S/2]; the input's content there is not used."""
         images, exemplars = self._parted(inputs)
         found: Tensor = self.generator(torch.cat([self.hole.blanked(images), exemplars], 1))
         return found
 
     def judged(self, patch: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of images with this in the hole, and of what is in the hole, each next to the exemplar: [N], [N]."""
+        """Logits of images with this content of the hole, and of the content, each with the exemplar: [N], [N]."""
         images, exemplars = self._parted(inputs)
         whole = self.of_images(torch.cat([self.hole.filled(images, patch), exemplars], 1))
         return whole, self.of_holes(torch.cat([patch, self.hole.of(exemplars)], 1))
@@ -106,7 +106,7 @@ class ExGAN(Translator):
         return loss, logit_logs(reals[0], fakes[0])
 
     def loss_generator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:  # noqa: ARG002
-        """The weighted L1 distance in the hole, and the weighted losses of both judgements."""
+        """The weighted L1 distance in the hole, and the weighted losses of both discriminators."""
         made = self.predicted(batch.inputs)
         apart = (made - self.hole.of(batch.images)).abs().mean((1, 2, 3))
         loss = self.settings.l1 * apart.mean()
@@ -116,7 +116,7 @@ class ExGAN(Translator):
         return loss, {"l1": apart}
 
     def _parted(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and exemplars; without `sees_exemplar` the image with its hole stands for its exemplar."""
+        """Images and exemplars; without `sees_exemplar` the image with its hole replaces the exemplar."""
         images, exemplars = inputs.chunk(2, 1)
         return images, exemplars if self.settings.sees_exemplar else self.hole.blanked(images)
 
@@ -130,7 +130,7 @@ def partners(labels: Tensor) -> Tensor:
     if bool((counts == 1).any()):
         raise UsageError(
             f"exgan takes another image of the same class as an exemplar, and {int((counts == 1).sum())} of "
-            f"{int((counts > 0).sum())} classes have one image only; leave these out."
+            f"{int((counts > 0).sum())} classes have only one image; leave these out."
         )
     rows = labels.argsort(stable=True)
     ends = counts[counts > 0].cumsum(0)

@@ -7,7 +7,7 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """l1: weight of the L1 distance in the hole. adversarial: weight of the discriminators' judgement. width,
+    """l1: weight of the L1 distance in the hole. adversarial: weight of the adversarial loss. width,
     critic_width: of the first layers. bottleneck: units between encoder and decoder. sees_exemplar: whether the
     networks are given the exemplar; without it they get the image with the hole in its place.
     """

@@ -1,9 +1,9 @@
 """Generative Adversarial Nets (Goodfellow et al. 2014): two multilayer perceptrons, one of them with maxout units.
 
 The generator is 100-1200-1200-pixels, ReLU, with sigmoid pixels in [0, 1]. The discriminator has two maxout layers of
-240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are uniform within 0.05
-and within 0.005. The discriminator minimises half of -log D(x) - log(1 - D(G(z))), as in the authors' code, so
-that it does not outpace the generator, which minimises -log D(G(z)), or log(1 - D(G(z))) as in the paper's equation.
+240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are uniform in [-0.05,
+0.05] and in [-0.005, 0.005]. The discriminator minimises half of -log D(x) - log(1 - D(G(z))), as in the authors' code,
+so that it does not outpace the generator, which minimises -log D(G(z)), or log(1 - D(G(z))) as in the paper's equation.
 The authors' code also initialises the generator's last biases at the logits of the mean image; here they are 0.
 """
 

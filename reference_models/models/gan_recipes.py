@@ -31,9 +31,10 @@ PAPER = Recipe(
     optimizers={"discriminator": SGD(_RATE, _MOMENTUM), "generator": SGD(_RATE, _MOMENTUM)},
     settings=Settings(),
     differs=(
-        "players take turns, where the authors move both at once on one batch of fakes; the generator's last biases "
-        "begin at 0, not at the logits of the mean image; it learns from all 60,000 images, of which the authors keep "
-        "10,000; their file sets no end, and this one ends when momentum stops to rise, after 250 epochs"
+        "players are updated in turn, where the authors update both at once on one batch of fakes; the generator's "
+        "last biases begin at 0, not at the logits of the mean image; it learns from all 60,000 images, of which the "
+        "authors hold out 10,000; their file sets no end, and this run ends when momentum stops rising, after 250 "
+        "epochs"
     ),
     targets=(
         Target(

@@ -28,7 +28,7 @@ PAPER = Recipe(
     optimizers={"discriminator": _PAPER_ADAM, "generator": _PAPER_ADAM},
     settings=Settings(),
     differs=(
-        "the paper has networks of its own, for scenes of 112 x 112, and reports no score; rate, batch and length are "
+        "the paper uses other networks, for scenes of 112 x 112, and reports no score; rate, batch and length are "
         "near those of mmgeneration's LSGAN of faces, whose network, momenta and FID of 11.9 are not this recipe's"
     ),
 )

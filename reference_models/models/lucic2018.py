@@ -28,9 +28,9 @@ from reference_models.models.lucic2018_recipes import BoundarySettings, Settings
 from reference_models.recipes import Recipe
 
 RESOLUTIONS = (16, 28, 32, 64, 128)
-CODE = 64  # numbers in the auto-encoder's middle
+CODE = 64  # size of the auto-encoder's code
 EPSILON = 1e-3  # of batch normalisation
-ADDED = 1e-4  # to the squares of slopes
+ADDED = 1e-4  # added to squared slopes
 
 
 class Lucic2018(GeneratorDiscriminatorGAN):
@@ -55,7 +55,7 @@ class Lucic2018(GeneratorDiscriminatorGAN):
         _draw(self)
 
     def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
-        """As often as its loss wants."""
+        """The number of updates that the loss needs."""
         return self.settings.updates
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
@@ -102,7 +102,7 @@ class Lucic2018BEGAN(Balanced):
         _draw(self)
 
     def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
-        """As often as its loss wants."""
+        """The number of updates that the loss needs."""
         return self.settings.updates
 
     def after(self, player: Player, logs: Logs) -> Logs:

@@ -1,8 +1,8 @@
 """Are GANs created equal? A large-scale study (Lucic et al. 2018): one network under seven losses.
 
 Settings are the defaults of the study's code (google/compare_gan from 2018-02 to 2018-10), near those of the losses'
-own papers. Its figures are the best of a search over settings around them, one search for each set of images, so that
-runs of these recipes are shown next to them, without a verdict.
+own papers. Its figures are the best of a search over settings around them, one search per data set, so runs of these
+recipes are shown next to them without a verdict.
 """
 
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class BoundarySettings:
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """A set of images: its preset, its size, and the updates of the discriminator that the study makes on it."""
+    """A set of images: its preset, its size, and the study's discriminator updates per step on it."""
 
     preset: str
     data: str
@@ -135,7 +135,7 @@ def _variant(
 
 
 def _target(images: _Set, value: float, *, recalled: bool) -> Target:
-    """As many fakes as the study scores, against the test images."""
+    """The number of fakes that the study scores, against the test images."""
     return Target(
         metric="fid",
         value=value,
@@ -185,7 +185,7 @@ VARIANTS = (
         (_CLIPPED, Adam(5e-5, (0.5, 0.999))),
         (6.7, 21.5, 55.2, 41.3),
         discriminator=8_527_297,
-        differs="the clip follows the critic's update, and the study's code leaves their order open",
+        differs="weights are clipped after the critic's update; the study's code does not fix this order",
         quick=_Quick(replace(_CLIPPED, clip=0.05, updates=3), RMSprop(5e-4), 350),
     ),
     _variant(
@@ -209,7 +209,7 @@ VARIANTS = (
         (_BOUNDARY, _USUAL),
         (13.1, 22.9, 71.4, 38.9),
         discriminator=1_325_379,
-        differs="k_t moves by the errors before each update of the auto-encoder, not by those after it",
+        differs="k_t is updated by the errors before each update of the auto-encoder, not by those after it",
         quick=_Quick(replace(_BOUNDARY, rate=0.2, updates=1), _QUICK, 900),
     ),
 )

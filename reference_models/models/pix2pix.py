@@ -1,7 +1,8 @@
-"""Image-to-image translation with conditional adversarial networks (Isola et al. 2017): a U-Net, judged patch by patch.
+"""Image-to-image translation with conditional adversarial networks (Isola et al. 2017): a U-Net with a patch
+discriminator.
 
-The discriminator sees input and output together; the generator is also held to the target by an L1 loss. Its only noise
-is dropout, which stays on when the trained model is used, as does normalisation by the statistics of the image at hand.
+The discriminator sees input and output together; the generator also has an L1 loss to the target. Its only noise is
+dropout, which stays on in evaluation, as does normalisation by the statistics of the current image.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class Pix2Pix(Translator):
         )
         for network in (self.generator, self.discriminator):
             draw_normal(network)
-        # The step's inputs and outputs, from the discriminator's update for the generator's.
+        # The step's inputs and outputs, kept from the discriminator's update for the generator's update.
         self._made: tuple[Tensor, Tensor] | None = None
 
     @classmethod
@@ -72,11 +73,11 @@ class Pix2Pix(Translator):
         )
 
     def begin(self, step: int) -> None:  # noqa: ARG002
-        """Forget the outputs of the step before."""
+        """Forget the outputs of the previous step."""
         self._made = None
 
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:
-        """float32 [N, C', S, S] => float32 [N, C, S, S], each by its own statistics, as the authors' batch of 1."""
+        """float32 [N, C', S, S] => float32 [N, C, S, S], each by its own statistics, as in the authors' batch of 1."""
         return torch.cat([self.generator(inputs[row : row + 1], rng) for row in range(len(inputs))])
 
     def judged(self, inputs: Tensor, images: Tensor) -> Tensor:
@@ -85,8 +86,8 @@ class Pix2Pix(Translator):
         return logits
 
     def loss_discriminator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """Half the cross-entropy of true pairs and of pairs with an output."""
-        # The generator's update differentiates these outputs, so that its parameters are no constants here.
+        """Half the cross-entropy of true pairs and of pairs with a generated output."""
+        # The generator's update differentiates these outputs, so its parameters must not be constants here.
         with differentiated(self.generator):
             made = self.generator(batch.inputs, rng)
         self._made = batch.inputs, made
@@ -103,8 +104,8 @@ class Pix2Pix(Translator):
         return loss, {"l1": apart}
 
     def _outputs(self, inputs: Tensor, rng: torch.Generator) -> Tensor:
-        """Outputs as the discriminator saw them in its update, or anew if it last saw others (of a batch in parts)."""
-        # Compared by the place in memory, which is the same or another in all processes that share a batch.
+        """The outputs that the discriminator saw in its update, or new ones if it saw others (of a batch in parts)."""
+        # Compared by memory address; the result is the same in all processes that share a batch.
         if self._made is not None and self._made[0].data_ptr() == inputs.data_ptr():
             (_, made), self._made = self._made, None
             return made
@@ -114,7 +115,7 @@ class Pix2Pix(Translator):
 
 @contextmanager
 def differentiated(network: nn.Module) -> Iterator[None]:
-    """Inside, what a network computes can be differentiated by its parameters, also where they are constants."""
+    """Within this context, a network's parameters require gradients, even if they are constants outside."""
     constants = [parameter for parameter in network.parameters() if not parameter.requires_grad]
     for parameter in constants:
         parameter.requires_grad_(True)

@@ -11,8 +11,8 @@ class Settings:
     """levels: halvings of the U-Net. width, critic_width: of the first layers.
 
     patch: strided layers of the discriminator, 3 for patches of 70 pixels. l1: weight of the pixels' loss.
-    adversarial: weight of the discriminator's judgement, 0 for the pixels' loss alone.
-    norm: of activations; "batch" uses the statistics of the images at hand.
+    adversarial: weight of the adversarial loss, 0 for only the pixels' loss.
+    norm: of activations; "batch" uses the statistics of the current images.
     dropout: in the first three levels on the way up. sees_input: whether the discriminator sees the input.
     input_channels: of the inputs.
     """
@@ -46,8 +46,8 @@ PAPER = Recipe(
     settings=Settings(),
     flips=True,
     differs="images are not enlarged to 286 pixels and cropped; the discriminator's loss is halved, as in the paper, "
-    "which the authors' code does in its log alone; the generator's step judges its outputs anew, where the code has "
-    "the judgement from before the discriminator's update; biases of the generator's last layer and of the "
+    "which the authors' code does only in its log; the generator's step runs the discriminator again, where the code "
+    "uses its outputs from before the discriminator's update; biases of the generator's last layer and of the "
     "discriminator's first and last learn, where the code sets those of all convolutions to 0 before each update",
     targets=(
         Target(

@@ -1,12 +1,12 @@
 """Progressive growing of GANs (Karras et al. 2017): both networks begin with 4 x 4 pixels, and grow level by level.
 
-A new level is faded in: its images are mixed with the enlarged ones of the level below, with a share that rises from 0
-to 1; the reals are mixed with their own averages alike. All levels are built at once. Which of them are used is a
-function of the step, and is kept in a buffer, so that the average of the weights and a checkpoint know it.
+A new level is faded in: its images are mixed with enlarged images of the level below, with a share that rises from 0 to
+1; the reals are mixed with their own averages in the same way. All levels are built at once. The levels in use are a
+function of the step, kept in a buffer for the average of the weights and for checkpoints.
 
 Weights are drawn from N(0, 1) and scaled at run time (equalised learning rates), the generator normalises the features
 of each pixel, and the discriminator sees the standard deviation over groups of images. Losses are those of WGAN-GP,
-with a small penalty on the outputs for reals, so that they do not drift.
+with a small penalty on the outputs for reals, against drift.
 """
 
 import math
@@ -82,7 +82,7 @@ class LatentProjection(nn.Module):
 
 
 class Normalised(nn.Module):
-    """Leaky ReLU, then the features of each pixel over the root of their mean square."""
+    """Leaky ReLU, then the features of each pixel are divided by the root of their mean square."""
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 [N, C, S, S], unchanged in shape."""
@@ -90,15 +90,15 @@ class Normalised(nn.Module):
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Values over the root of their mean square in dimension 1: [N, C, ...], unchanged in shape."""
+    """Divide values by the root of their mean square in dimension 1: [N, C, ...], unchanged in shape."""
     return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
 
 def with_deviation(x: Tensor, group: int) -> Tensor:
-    """Append one feature map: the mean standard deviation over the image's group, of all features at all pixels.
+    """Append one feature map: the standard deviation over the image's group, averaged over all features and pixels.
 
-    A group has every (N / group)-th image. Where N is no multiple of `group`, groups have the largest size below it
-    that divides N.
+    A group has every (N / group)-th image. If N is not a multiple of `group`, groups have the largest smaller size that
+    divides N.
 
     Args:
         x: float32 [N, C, S, S].
@@ -149,7 +149,7 @@ class GrowingGenerator(nn.Module):
         """Images of a level.
 
         Args:
-            z: float32 [N, latent]; its length does not matter.
+            z: float32 [N, latent]; it is normalised, so its norm does not matter.
             level: The last level that is used.
             alpha: Its share; the rest is the enlarged image of the level below.
 
@@ -181,7 +181,7 @@ class GrowingDiscriminator(nn.Module):
         self.from_images = nn.ModuleList(
             nn.Sequential(EqualisedConv(channels, width, 1), nn.LeakyReLU(SLOPE)) for width in widths
         )
-        # Of levels 1, 2, ...; that of level 0 is `last`.
+        # For levels 1, 2, ...; for level 0 it is `last`.
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 *(EqualisedConv(width, width, 3), nn.LeakyReLU(SLOPE)),
@@ -201,7 +201,7 @@ class GrowingDiscriminator(nn.Module):
         Args:
             images: float32 [N, channels, S, S] with S = 4 * 2^level.
             level: The first level that is used.
-            alpha: Its share in the features of the level below; the rest is seen in images of half the side.
+            alpha: Its share in the features of the level below; the rest comes from images of half the side.
 
         Returns:
             float32 [N].
@@ -218,7 +218,7 @@ class GrowingDiscriminator(nn.Module):
 def spans(levels: int, last: float, rows: Sequence[int]) -> tuple[float, ...]:
     """The share of a run's steps in each phase: level 0, then for each further level its fade and its training.
 
-    Phases but the last have equally many images.
+    All phases except the last have equally many images.
 
     Args:
         levels: How many levels the run has.
@@ -235,10 +235,10 @@ def spans(levels: int, last: float, rows: Sequence[int]) -> tuple[float, ...]:
 
 
 class ProGAN(GeneratorDiscriminatorGAN):
-    """Networks that grow with the step. A new model has its full size, until `begin` says which step it is at."""
+    """Networks that grow with the step. A new model has its full size until `begin` sets its step."""
 
     objective = OBJECTIVES["wasserstein"]
-    # The level, and the share of its images: 1 but in a fade.
+    # The level, and the share of its images: 1 except in a fade.
     growth: Tensor
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
@@ -269,17 +269,17 @@ class ProGAN(GeneratorDiscriminatorGAN):
             for side in (SMALLEST * 2**level for level in range(self.top + 1))
         ]
         shares = spans(self.top - self.first + 1, settings.last, self._batches[self.first :])
-        # Steps at which phases begin, and after them the end of the run.
+        # Steps at which phases begin, followed by the end of the run.
         self._begins = [0, *(round(share * recipe.steps) for share in accumulate(shares))]
 
     def grown(self, step: int) -> float:
-        """How far the networks have grown: the level, or between two levels in a fade.
+        """How far the networks have grown: the level, or a value between two levels during a fade.
 
         Args:
             step: The number of the step, from 0.
 
         Returns:
-            1.25 where a quarter of level 2 has faded in.
+            The level, for example 1.25 if a quarter of level 2 has faded in.
         """
         phase = min(bisect_right(self._begins, step) - 1, len(self._begins) - 2)
         level = self.first + phase // 2
@@ -301,13 +301,13 @@ class ProGAN(GeneratorDiscriminatorGAN):
         self.growth.copy_(torch.tensor([level, grown - level + 1]))
 
     def resets(self, step: int) -> Collection[str]:
-        """Both players, where a fade begins or ends."""
+        """Both players, at the beginning and the end of a fade."""
         then, now = self.grown(max(0, step - 1)), self.grown(step)
         changed = (math.floor(then), math.ceil(then)) != (math.floor(now), math.ceil(now))
         return ("discriminator", "generator") if changed else ()
 
     def rows(self, step: int) -> int | None:
-        """The batch of the level: the larger the images, the smaller."""
+        """The batch size of the level, smaller for larger images."""
         return self._batches[math.ceil(self.grown(step))]
 
     def state_of_growth(self) -> tuple[int, float]:
@@ -322,7 +322,7 @@ class ProGAN(GeneratorDiscriminatorGAN):
         return enlarged(images, 2 ** (self.top - level)).clamp(-1, 1)
 
     def seen(self, images: Tensor, level: int, alpha: float) -> Tensor:
-        """Reals [N, C, R, R] as a level sees them: averaged to its size, and mixed with their averages in a fade."""
+        """Reals [N, C, R, R] at a level: averaged to its size, and mixed with their averages in a fade."""
         small = F.avg_pool2d(images, 2 ** (self.top - level)) if level < self.top else images
         if alpha == 1.0:
             return small

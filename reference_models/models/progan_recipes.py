@@ -9,11 +9,11 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 class Settings:
     """Networks: layers at S x S pixels have maps * 2 / S feature maps, and at most `widest`.
 
-    start: side of the first images; the side of the last makes a model that does not grow. last: share of all images
-    that is seen after the last fade; before it, phases of equal length fade a level in and train it. halved_from: side
-    of the largest images that come in batches of the recipe's size; each doubling halves it, to no less than 4.
+    start: side of the first images; equal to the final side for a model that does not grow. last: share of all images
+    seen after the last fade; before it, phases of equal length fade in a level and train it. halved_from: the largest
+    side with the recipe's batch size; each doubling of the side halves the batch, to no less than 4.
     group: images over which the discriminator computes its standard deviations; 0 for a discriminator without them.
-    penalty, slope: weight of the gradient penalty, and the slope that it asks for. drift: weight of the squared outputs
+    penalty, slope: weight of the gradient penalty, and its target slope. drift: weight of the squared outputs
     for reals.
     """
 

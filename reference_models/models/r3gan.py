@@ -2,12 +2,12 @@
 
 The discriminator compares each real with a fake: softplus(-(D(x) - D(G(z)))) plus gamma / 2 (R1 + R2), where R1 and R2
 are the squared gradients at reals and at fakes, in every step. The generator minimises softplus(-(D(G(z)) - D(x))).
-Each of the two has reals and latents of its own.
+Each player draws its own reals and latents.
 
 Both networks are stages from 4 x 4 to the resolution, all of one width: residual blocks of a 1 x 1, a grouped 3 x 3 and
 a 1 x 1 convolution, the last of which begins at 0; resampling by [1, 2, 1]; at 4 x 4 a learned basis. There is no
-normalisation, and no function at the output, so that images of the generator may leave the range: losses see them as
-they are, and `generate` clamps them.
+normalisation, and no function at the output, so images of the generator may leave the range: losses use them unclamped,
+and `generate` clamps them.
 
 Learning rate, the second beta of Adam, gamma and the half-life of the average all follow half a cosine over the run.
 """
@@ -32,8 +32,8 @@ from reference_models.recipes import Cosine, Recipe
 
 RESOLUTIONS = (8, 16, 32, 64, 128, 256)
 START = 4  # pixels of the first feature maps
-EXPANSION = 2  # width inside a block, in widths of the stage
-GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of the leaky ReLU, as He et al. 2015 have it
+EXPANSION = 2  # width inside a block, relative to the stage
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of the leaky ReLU, as in He et al. 2015
 HIDDEN = 3  # hidden layers of the perceptrons
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
@@ -42,8 +42,8 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 class Block(nn.Module):
     """[N, width, S, S] => the same: 1 x 1, grouped 3 x 3 and 1 x 1 convolutions around an identity shortcut.
 
-    The last begins at 0, so that the block begins as the identity, and the gain of the others as depth^(-1/4), the
-    fix-up initialisation of three layers (Zhang et al. 2019). depth: blocks in the network.
+    The last is initialised to 0, so that the block starts as the identity, and the others with gain depth^(-1/4), the
+    Fixup initialisation for three layers (Zhang et al. 2019). depth: blocks in the network.
     """
 
     def __init__(self, width: int, groups: int, depth: int) -> None:
@@ -62,7 +62,7 @@ class Block(nn.Module):
 
 
 class Resampling(nn.Module):
-    """Twice or half the side, by [1, 2, 1] around each pixel of the larger image, and zeros around the images."""
+    """Doubles or halves the side, with the filter [1, 2, 1] around each pixel of the larger image, and zero padding."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Down(Resampling):
 
 
 class Generator(nn.Module):
-    """Latents [N, size], with classes [N, K] where it is conditional => images [N, C, R, R]."""
+    """Latents [N, size], with classes [N, K] if it is conditional => images [N, C, R, R]."""
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [N, C, R, R], with classes [N, K] where it is conditional => outputs [N]."""
+    """Images [N, C, R, R], with classes [N, K] if it is conditional => outputs [N]."""
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Discriminator(nn.Module):
             self.embedding = _drawn(nn.Linear(cast(int, data.classes), outputs, bias=False), outputs**-0.5)
         self.input = _drawn(nn.Conv2d(data.channels, width, 1, bias=False), 1.0)
         self.stages = _stages(settings, data.resolution, Down)
-        # A depthwise convolution to 1 x 1; as a product, its second derivative takes no loop over channels.
+        # A depthwise convolution to 1 x 1; written as a product, its second derivative needs no loop over channels.
         self.basis = nn.Parameter(torch.randn(width, START, START) / START)
         self.output = _drawn(nn.Linear(width, outputs, bias=False), 1.0)
 
@@ -155,7 +155,7 @@ class R3GAN(GAN):
 
     @property
     def conditional(self) -> bool:
-        """As the recipe chooses."""
+        """Set by the recipe."""
         return cast(Settings, self.recipe.settings).conditional
 
     def players(self) -> Sequence[Player]:
@@ -184,7 +184,7 @@ class R3GAN(GAN):
         """softplus(-(D(x) - D(G(z)))) + gamma / 2 (|grad D(x)|^2 + |grad D(G(z))|^2)"""
         with torch.no_grad():
             fakes = self._made(self.latent(len(batch), rng=rng), batch.labels)
-        # As no layer mixes images, reals and fakes pass as one batch, and one gradient has those of all.
+        # No layer mixes images, so reals and fakes pass as one batch, and one gradient call gives all their gradients.
         images = torch.cat([batch.images, fakes]).requires_grad_()
         outputs = self._judged(images, None if batch.labels is None else batch.labels.repeat(2))
         real, fake = outputs.chunk(2)
@@ -209,7 +209,7 @@ class R3GAN(GAN):
         return F.softplus(real - fake).mean(), {}
 
     def _made(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images as the generator gives them, which may leave the range."""
+        """The generator's unclamped images."""
         images: Tensor = self.generator(z, *self._classes(labels))
         return images
 
@@ -219,14 +219,14 @@ class R3GAN(GAN):
         return outputs
 
     def _classes(self, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What the networks take next to latents or images: nothing, or classes; UsageError if they are missing."""
+        """Further inputs of the networks: none, or classes; UsageError if they are missing."""
         if not self.conditional:
             return ()
         return (one_hot(require_labels(labels, self.recipe.variant), cast(int, self.data.classes)),)
 
 
 def _stages(settings: Settings, resolution: int, between: type[Resampling]) -> nn.Sequential:
-    """Blocks of each size, with a resampling between two sizes."""
+    """Blocks of each size, with resampling between sizes."""
     sizes = doublings(resolution, START) + 1
     layers: list[nn.Module] = []
     for stage in range(sizes):

@@ -12,8 +12,8 @@ class Settings:
 
     blocks: residual blocks per stage. conditional: whether it learns from labels; embedding: dimensions of a class in
     the generator's input.
-    gamma, gamma_end: weight of the penalties in the first step and at the end of the run, between which it follows half
-    a cosine. penalty: whose gradients are penalised: R1 is of the "reals", R2 of the "fakes". loss: "relativistic", or
+    gamma, gamma_end: weight of the penalties in the first step and at the end of the run; in between it follows half a
+    cosine. penalty: where gradients are penalised: R1 at "reals", R2 at "fakes". loss: "relativistic", or
     "non-saturating" for the paper's comparison.
     """
 
@@ -29,8 +29,8 @@ class Settings:
 
 
 BATCH = 512
-IMAGES = 20_000_000  # over which every schedule runs
-HALF_LIFE = 5_000_000  # images, of the average of the weights at the end
+IMAGES = 20_000_000  # length of every schedule
+HALF_LIFE = 5_000_000  # half-life in images of the average of the weights, at the end
 _ADAM = Adam(Cosine(2e-4, 5e-5), (0.0, Cosine(0.9, 0.99)))
 _QUICK_ADAM = Adam(Cosine(2e-3, 5e-4), (0.0, Cosine(0.9, 0.99)))
 

@@ -1,11 +1,12 @@
-"""SeqGAN (Yu et al. 2017): the generator writes tokens, so its gradient is that of a policy.
+"""SeqGAN (Yu et al. 2017): the generator writes tokens, so it is trained by policy gradient.
 
-Three phases: the generator learns by likelihood; then the discriminator learns alone; then both in turn. In the last,
-the reward of a token is the discriminator's verdict on the finished sequence. For all but the last token it is the mean
-over several ways to finish it, sampled from a copy of the generator that lags behind it. There is no baseline.
+Three phases: the generator learns by maximum likelihood; then only the discriminator learns; then both in turn. In the
+last phase, the reward of a token is the discriminator's output for the finished sequence. For all tokens except the
+last it is the mean over several completions, sampled from a copy of the generator that lags behind it. There is no
+baseline.
 
-Much public code rewards the whole sequence alone, or reports a negative log-likelihood summed over the sequence as one
-per token; here each token has its own reward, and likelihoods are means per token.
+Much public code rewards only the whole sequence, or reports a negative log-likelihood summed over the sequence as one
+per token. Here each token has its own reward, and likelihoods are means per token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,12 @@ from reference_models.blocks.sequences import TokenCNN, TokenLSTM
 from reference_models.models.seqgan_recipes import Settings
 from reference_models.recipes import Adam, Optimizer, Recipe, value_at
 
-# Filters by width, relative to those of width 1.
+# Number of filters by width, relative to width 1.
 WIDTHS: Mapping[int, float] = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 1, 7: 1, 8: 1, 9: 1, 10: 1, 15: 1.6, 20: 1.6}
 
 
 class SeqGAN(SequenceModel):
-    """An LSTM that writes tokens, the copy of it that rolls out, and a convolutional discriminator."""
+    """An LSTM that writes tokens, the copy of it for roll-outs, and a convolutional discriminator."""
 
     def __init__(self, data: SequenceData, recipe: Recipe) -> None:
         """UsageError for latents that are not one number per token."""
@@ -52,7 +53,7 @@ class SeqGAN(SequenceModel):
         return SequenceData(oracle.length, tuple(map(str, range(oracle.vocabulary))))
 
     def players(self) -> Sequence[Player]:
-        """The generator by likelihood; the discriminator; the generator by policy gradient, with moments of its own."""
+        """The generator by likelihood; the discriminator; the generator by policy gradient, with another optimizer."""
         generator, discriminator = tuple(self.generator.parameters()), tuple(self.discriminator.parameters())
         rates = self.recipe.optimizers
         return (
@@ -85,7 +86,7 @@ class SeqGAN(SequenceModel):
         return "pretraining" if done < lengths[0] + lengths[1] else "adversarial"
 
     def begin(self, step: int) -> None:
-        """Until the adversarial phase the roll-out network is the generator as it is at its first step."""
+        """Copy the generator to the roll-out network until the first step of the adversarial phase."""
         if step == 0 or self.phase(step - 1) != "adversarial":
             self._follow(0.0)
 
@@ -119,7 +120,7 @@ class SeqGAN(SequenceModel):
         tokens = self.drawn(len(batch), rng)
         rewards = self.rewards(tokens, rng)
         gain = (self.log_likelihood(tokens) * rewards).sum(1)
-        # The sum over a batch, written as a mean over rows: a batch in several parts has the same gradient.
+        # The sum over a batch, written as a mean over rows, so that a batch in several parts has the same gradient.
         return -gain.mean() * self.recipe.batch, {"reward": rewards.mean(1)}
 
     @torch.no_grad()
@@ -131,8 +132,8 @@ class SeqGAN(SequenceModel):
     def rewards(self, tokens: Tensor, rng: torch.Generator) -> Tensor:
         """The reward of each token: int64 [N, T] => float32 [N, T].
 
-        That of token t is the mean verdict on `rollouts` completions of the first t tokens; that of the last token is
-        the verdict on the sequence itself. A verdict is the probability of being real, without dropout.
+        The reward of token t is the mean score of `rollouts` completions of the first t tokens; for the last token, the
+        score of the sequence itself. The score is the discriminator's probability of being real, without dropout.
         """
         if self.settings.reward == "constant":
             return torch.full(tokens.shape, 0.5, device=tokens.device)

@@ -13,9 +13,10 @@ class Settings:
     discriminator_embedding: size of its embedding. filters: its convolutions of width 1; those of other widths are
     multiples, and widths beyond the length of the sequences are left out. dropout: share of its features that are
     dropped. l2: weight of the penalty on its output layer.
-    likelihood, pretraining, adversarial: lengths of the three phases in steps, for a run of as many steps as their sum;
-    in one of another length they keep their shares. discriminator_updates: per step of the third phase.
-    rollouts: of each beginning of a sequence. lag: share of the roll-out network's weights that is kept at each update.
+    likelihood, pretraining, adversarial: lengths of the three phases in steps, for a run of this many steps in total;
+    in a run of another length they keep their shares. discriminator_updates: per step of the third phase.
+    rollouts: completions per prefix of a sequence. lag: share of the roll-out network's weights that is kept at each
+        update.
     reward: "discriminator", or for comparison "constant" (1/2) or "random" (uniform in [0, 1), for every token).
     """
 
@@ -50,9 +51,9 @@ PAPER = Recipe(
     settings=Settings(),
     differs=(
         "the discriminator's batches have 64 reals and 64 new fakes, the authors' 64 sequences of 10,000 reals and "
-        "10,000 fakes that are drawn anew every three epochs; in a round the discriminator moves before the "
-        "generator, and in the authors' code after it; the roll-out network lags behind the generator as the "
-        "paper says, whereas the authors' code computes its update and never uses it"
+        "10,000 fakes that are drawn anew every three epochs; in a round the discriminator is updated before the "
+        "generator, in the authors' code after it; the roll-out network lags behind the generator as in the paper, "
+        "whereas the authors' code computes its update but never uses it"
     ),
     targets=(
         Target(

@@ -1,8 +1,9 @@
-"""Photo-realistic super-resolution (Ledig et al. 2017): a residual network, trained by pixels and then adversarially.
+"""Photo-realistic super-resolution (Ledig et al. 2017): a residual network, trained first on pixels and then
+adversarially.
 
-In the first phase (SRResNet) it minimises the mean squared error; in the second (SRGAN) a content loss and the loss of
-a discriminator of large images. As in the paper, the network is given inputs in [0, 1], and its outputs are in [-1, 1];
-no function bounds them, so only translated images are clamped.
+In the first phase (SRResNet) it minimises the mean squared error; in the second (SRGAN) a content loss and an
+adversarial loss; the discriminator sees large images. As in the paper, the network gets inputs in [0, 1], and its
+outputs are in [-1, 1], but unbounded; only translated images are clamped.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from reference_models.models.srgan_recipes import Settings
 from reference_models.recipes import Recipe
 
 SCALES = (2, 4)
-# VGG's features are divided by this, so that their squares have about the size of the pixels'.
+# VGG's features are divided by this, so that their squared differences have about the size of those of pixels.
 FEATURE_SCALE = 12.75
 
 
@@ -67,7 +68,7 @@ class SRGAN(Translator):
         return "srresnet" if step < self.pretrained else "adversarial"
 
     def begin(self, step: int) -> None:  # noqa: ARG002
-        """Missing weights of VGG-19 are reported before the first step, not after the first phase."""
+        """Report missing weights of VGG-19 before the first step, not after the first phase."""
         if self.pretrained < self.recipe.steps and self.settings.content == "vgg":
             self._vgg()
 
@@ -76,7 +77,7 @@ class SRGAN(Translator):
         return self.enlarged(inputs).clamp(-1, 1)
 
     def enlarged(self, inputs: Tensor) -> Tensor:
-        """Outputs as the losses see them, which may leave the range."""
+        """The unclamped outputs, for the losses."""
         images: Tensor = self.generator((inputs + 1) / 2)
         return images
 
@@ -93,7 +94,7 @@ class SRGAN(Translator):
         return self.objective.discriminator(real, fake), logit_logs(real, fake)
 
     def loss_generator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:  # noqa: ARG002
-        """The content loss, and the weighted loss of the discriminator's judgement."""
+        """The content loss, and the weighted adversarial loss."""
         made = self.enlarged(batch.inputs)
         content = self.content(made, batch.images)
         loss = content.mean()
@@ -108,7 +109,7 @@ class SRGAN(Translator):
         return feature_distance(self._vgg(), made, images, scale=FEATURE_SCALE)
 
     def _vgg(self) -> nn.Module:
-        # It is no part of the model: it is not trained, and not saved with it.
+        # Not a submodule of the model: it is neither trained nor saved.
         return vgg19(self.settings.vgg, str(next(self.parameters()).device))
 
 
@@ -141,7 +142,7 @@ class SRResNet(nn.Module):
 
 def bicubic(images: Tensor, scale: int) -> Tensor:
     """Images enlarged by Pillow's bicubic filter, before rounding and clamping."""
-    # Without `antialias` torch has another filter.
+    # Without `antialias`, torch uses another filter.
     return interpolate(images, scale_factor=scale, mode="bicubic", antialias=True)
 
 
@@ -163,7 +164,7 @@ def _convolution(width: int) -> tuple[nn.Module, nn.Module]:
 
 
 class Discriminator(nn.Sequential):
-    """[N, C, R, R] => logits [N]: eight convolutions, every second of which halves the side, and two dense layers."""
+    """[N, C, R, R] => logits [N]: eight convolutions, every second with stride 2, and two dense layers."""
 
     def __init__(self, channels: int, resolution: int, *, width: int, dense: int) -> None:
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(SLOPE)]
@@ -195,12 +196,12 @@ def _check(settings: Settings, data: Data) -> None:
     small, large = data.input_resolution, data.resolution
     if small is None or small * settings.scale != large:
         raise UsageError(
-            f"srgan makes images larger by {settings.scale} times here, and these are of {small} pixels per side with "
+            f"srgan makes images larger by {settings.scale} times here, but these have {small} pixels per side with "
             f"targets of {large}; give lowres:SOURCE,{settings.scale}, choose settings.scale, or a --resolution that "
             f"{settings.scale} divides."
         )
     if data.input_channels != data.channels:
         raise UsageError(
-            f"srgan's inputs and targets have the same channels, and these have {data.input_channels} and "
+            f"srgan's inputs and targets must have the same channels, but these have {data.input_channels} and "
             f"{data.channels}; give both in colour, or both in grey."
         )

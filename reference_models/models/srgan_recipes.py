@@ -10,10 +10,10 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Dropped, Latent, Recipe,
 class Settings:
     """scale: how many times larger the outputs are, 2 or 4. blocks, width: residual blocks of the generator and their
     channels. critic_width, dense: channels of the discriminator's first layer, and units of its dense one.
-    pretraining: share of the steps in which the generator is trained by the pixels' mean squared error alone
-    (SRResNet); 1 for all of them. content: what the generator minimises after that, next to the discriminator's
-    judgement, whose weight is `adversarial`: the mean squared error of pixels, or of VGG-19's features. vgg: the file
-    of its weights, null for the one in torch's cache. skip: "bicubic" adds the enlarged input to the output.
+    pretraining: share of the steps in which the generator is trained only by the pixels' mean squared error (SRResNet);
+    1 for all steps. content: the loss after that, in addition to the adversarial loss with the weight `adversarial`:
+    the mean squared error of pixels, or of VGG-19's features. vgg: the file of its weights, null for the one in torch's
+    cache. skip: "bicubic" adds the enlarged input to the output.
     """
 
     scale: int = 4
@@ -56,8 +56,8 @@ PAPER = Recipe(
     steps=1_200_000,
     optimizers={"srresnet": _RATE, "discriminator": _LATER, "generator": _LATER},
     settings=Settings(),
-    differs="images are cropped once, to 96 x 96 pixels, and not anew each time; they are made smaller by Pillow's "
-    "bicubic filter, not by MATLAB's; VGG-19's weights are torchvision's, and not downloaded",
+    differs="images are cropped once, to 96 x 96 pixels, not again each time; they are reduced by Pillow's bicubic "
+    "filter, not by MATLAB's; VGG-19's weights are torchvision's, and not downloaded",
     targets=_targets(29.40, 26.02, 25.16),
 )
 
@@ -67,8 +67,8 @@ SRRESNET = replace(
     follows="Ledig et al. 2017: SRResNet, trained by the mean squared error of pixels",
     steps=1_000_000,
     settings=Settings(pretraining=1.0, content="pixels"),
-    differs="images are cropped once, to 96 x 96 pixels, and not anew each time; they are made smaller by Pillow's "
-    "bicubic filter, not by MATLAB's",
+    differs="images are cropped once, to 96 x 96 pixels, not again each time; they are reduced by Pillow's bicubic "
+    "filter, not by MATLAB's",
     targets=_targets(32.05, 28.49, 27.58),
 )
 

@@ -1,13 +1,14 @@
-"""Improved techniques for training GANs (Salimans et al. 2016): a discriminator that classifies, from few labels.
+"""Improved techniques for training GANs (Salimans et al. 2016): a discriminator that also classifies, trained with few
+labels.
 
 The discriminator has one logit per class, and the class of fakes is implicit: D(x) = Z / (Z + 1) with Z the sum of the
 exponentials of the logits. It minimises the cross-entropy of the labelled images, half of -log D(x) of the unlabelled
-ones, and half of -log(1 - D(G(z))). With lse the logarithm of Z, these are softplus(lse) - lse and softplus(lse).
+ones, and half of -log(1 - D(G(z))). With lse = log Z, the last two are softplus(lse) - lse and softplus(lse).
 
-The generator matches the mean features of a batch, those of the discriminator's last hidden layer; the paper's other
-techniques are settings. For MNIST, both are perceptrons, and noise is added to the pixels and to the units of the
-discriminator; for CIFAR-10, both are convolutional, and the discriminator drops. Scales and biases of weight
-normalisation are set on a first batch.
+The generator matches the batch means of the discriminator's last hidden layer; the paper's other techniques are
+settings. For MNIST, both are perceptrons, and noise is added to the pixels and to the units of the discriminator; for
+CIFAR-10, both are convolutional, and the discriminator has dropout. Scales and biases of weight normalisation are set
+on a first batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,8 +79,9 @@ class MinibatchDiscrimination(nn.Module):
     """Features [N, F] => how close each row is to the other rows of its batch, per kernel, [N, kernels] (section 3.2).
 
     A kernel maps features to `size` numbers; closeness is the sum over the other rows of exp(-L1 distance). Kernels are
-    scaled on a first batch (`fit`), because the exponentials of distances between many features are all 0. Outside
-    training, where an image must not depend on its batch, every row gets the mean closeness of reals in training.
+    scaled on a first batch (`fit`), because otherwise the exponentials of distances between many features are all 0.
+    Outside training, where an image must not depend on its batch, every row gets the mean closeness of reals in
+    training.
     """
 
     usual: Tensor
@@ -98,7 +100,7 @@ class MinibatchDiscrimination(nn.Module):
         return (-self.distances(features)).exp().sum(1) + self.bias
 
     def distances(self, features: Tensor) -> Tensor:
-        """L1 distances of rows to all of their batch per kernel, [N, N, kernels]; of a row and itself, infinite."""
+        """L1 distances between all rows of a batch per kernel, [N, N, kernels]; infinite between a row and itself."""
         unit = self.direction / torch.linalg.vector_norm(self.direction, dim=0)
         projected = torch.einsum("nf,fks->nks", features, unit * self.log_scale.exp())
         others = everyones(projected)
@@ -108,14 +110,14 @@ class MinibatchDiscrimination(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Scale each kernel so that a row is at distance 2 from its nearest, on average; shift the means to 0."""
+        """Scale each kernel so that the mean distance to the nearest row is 2; shift the means to 0."""
         nearest = self.distances(features).amin(1).mean(0) / 2
         self.log_scale.sub_(torch.where(nearest > 0, nearest, 1.0).log()[:, None])
         self.bias.copy_(-(-self.distances(features)).exp().sum(1).mean(0))
 
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
-        """Follow the mean closeness of reals."""
+        """Update the running mean closeness of reals."""
         self.usual.lerp_(everyones(self(features.detach())).mean(0), 0.1)
 
 
@@ -140,7 +142,7 @@ class Classifier(nn.Module):
         return logits
 
     def logits(self, *groups: Tensor) -> Sequence[Tensor]:
-        """Features of several batches, which are apart for minibatch discrimination => logits of each."""
+        """Features of several batches, kept apart in minibatch discrimination => logits of each."""
         if self.closeness is not None:
             groups = tuple(torch.cat([features, self.closeness(features)], 1) for features in groups)
         return torch.split(self.last(torch.cat(groups)), [len(features) for features in groups])
@@ -186,7 +188,7 @@ class HistoricalAverage(nn.Module):
 
     @torch.no_grad()
     def add(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Take the present values into the mean."""
+        """Include the current values in the mean."""
         self.count += 1
         self.mean.lerp_(parameters_to_vector(parameters), float(1 / self.count))
 
@@ -220,10 +222,10 @@ class SSGAN(GAN, SemiSupervised):
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
-        """A few labelled images, repeated where a batch has more, and all images without labels."""
+        """A few labelled images, repeated if a batch is larger, and all images without labels."""
         images, labels = tensors["images"], tensors.get("labels")
         if labels is None:
-            raise UsageError(f"{recipe.variant} learns from labels, and these images have none; give labelled images.")
+            raise UsageError(f"{recipe.variant} learns from labels, but these images have none; give labelled images.")
         rows = cls.labelled(labels, recipe, seed)
         rows = rows.repeat(-(-recipe.batch // len(rows)))
         chosen = {"labelled": images[rows.to(images.device)], "labels": labels[rows.to(labels.device)]}
@@ -231,11 +233,11 @@ class SSGAN(GAN, SemiSupervised):
 
     @classmethod
     def labelled(cls, labels: Tensor, recipe: Recipe, seed: int) -> Tensor:
-        """As many images of each class, up to one."""
+        """Equally many images of each class, up to one."""
         return balanced(labels, cast(Settings, recipe.settings).labelled, seed=seed)
 
     def players(self) -> tuple[Player, Player]:
-        """The discriminator, then the generator, which is at rest where only labels are learned from."""
+        """The discriminator, then the generator, which is not updated if only labels are used."""
         rates, at_play = self.recipe.optimizers, int(self.settings.learns_from == "everything")
         discriminator, generator = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
         return (
@@ -264,7 +266,7 @@ class SSGAN(GAN, SemiSupervised):
         groups = [batch.labelled]
         if self.settings.learns_from == "everything":
             groups += [batch.unlabelled, self.generate(self.latent(len(batch.unlabelled), rng=rng)).detach()]
-        # Rows do not depend on each other before `logits`, so that all images pass together.
+        # Rows are independent before `logits`, so all images pass together.
         features = torch.split(self.discriminator.features(torch.cat(groups)), [len(images) for images in groups])
         if self.discriminator.closeness is not None:
             self.discriminator.closeness.remember(features[0])
@@ -290,7 +292,7 @@ class SSGAN(GAN, SemiSupervised):
         return loss + self._pull("generator"), {}
 
     def after(self, player: Player, logs: Logs) -> Logs:
-        """The history follows the parameters."""
+        """Update the history of the parameters."""
         if player.name in self.histories:
             cast(HistoricalAverage, self.histories[player.name]).add(player.parameters)
         return super().after(player, logs)
@@ -304,7 +306,7 @@ class SSGAN(GAN, SemiSupervised):
 
     @torch.no_grad()
     def _fit(self, batch: PartlyLabelled, rng: torch.Generator) -> None:
-        """Set what is set on a first batch: of labelled images, and of fakes for the generator of "cifar"."""
+        """Initialise on a first batch: of labelled images, and of fakes for the generator of "cifar"."""
         with fitted(self.discriminator):
             features = self.discriminator.features(batch.labelled)
             if self.discriminator.closeness is not None:
@@ -333,7 +335,7 @@ def _dense_generator(recipe: Recipe, data: Data) -> nn.Sequential:
 
 
 def _dense_classifier(recipe: Recipe, data: Data, classes: int) -> Classifier:
-    """Noise before every layer. "paper": width, its half, and three times its quarter, ReLU; "plain": width twice."""
+    """Noise before every layer. "paper": width, its half, three times its quarter, ReLU; "plain": width twice."""
     settings, pixels = cast(Settings, recipe.settings), data.channels * data.resolution**2
     width = settings.width
     plain = recipe.network == "plain"
@@ -362,7 +364,7 @@ def _draw(network: nn.Module) -> None:
 
 
 def _conv_generator(recipe: Recipe, data: Data) -> nn.Sequential:
-    """Dense to 4 x 4, three fractionally-strided 5 x 5 convolutions, ReLU; tanh pixels, as numbers in [0, 1]."""
+    """Dense to 4 x 4, three fractionally-strided 5 x 5 convolutions, ReLU; tanh pixels, mapped to [0, 1]."""
     width = cast(Settings, recipe.settings).generator_width
     widths = [width * 4, width * 2, width]
     dense = nn.Linear(recipe.latent.size, widths[0] * 16, bias=False)

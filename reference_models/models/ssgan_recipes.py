@@ -8,15 +8,15 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What of the paper a model uses.
+    """The paper's techniques that a model uses.
 
-    labelled: images whose labels are used, in all, equally many of each class (or one more); the run's seed chooses
-    them. learns_from: "labels" for a classifier of these images alone, without a game. width: units of the
+    labelled: total number of images whose labels are used, equally many of each class (or one more); the run's seed
+    chooses them. learns_from: "labels" for a classifier of only these images, without a GAN. width: units of the
     discriminator's first hidden layer, or channels of its first convolution. generator_width: units of the generator's
     hidden layers, or channels of the last one. pixel_noise, unit_noise: the deviation of the noise added to pixels and
     to hidden units; the network "cifar" has dropout instead. generator_loss: a distance of the mean features of reals
-    from those of fakes, or -log D(G(z)). norm: of the generator. kernels, kernel_size: of minibatch discrimination;
-    0 kernels for none. smoothing: the label of unlabelled reals is 1 - smoothing. history: weight of historical
+    from those of fakes, or -log D(G(z)). norm: of the generator. kernels, kernel_size: of minibatch discrimination; 0
+    kernels for none. smoothing: the label of unlabelled reals is 1 - smoothing. history: weight of historical
     averaging.
     """
 
@@ -38,10 +38,10 @@ _ADAM = Adam(3e-3, (0.5, 0.999))
 _CIFAR_ADAM = Adam(Linear(3e-4, 0.0, after=2 / 3), (0.5, 0.999))
 _QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 _DIFFERS = (
-    "both players learn from one batch of unlabelled images, where the authors draw another for the generator; the "
-    "initialisation sees one batch of labelled images, where theirs sees 500 images; the average of the weights is "
-    "adapted in the first steps, where theirs starts at 0; Adam's epsilon of 1e-8 is added to the root, and theirs "
-    "under it, where it acts as 1e-4"
+    "both players use one batch of unlabelled images, where the authors draw another for the generator; the "
+    "initialisation uses one batch of labelled images, theirs 500 images; the decay of the average of the weights is "
+    "smaller in the first steps, where theirs starts at 0; Adam's epsilon of 1e-8 is added to the root, theirs under "
+    "it, where it acts as 1e-4"
 )
 
 PAPER = Recipe(

@@ -1,11 +1,12 @@
 """Improved training of Wasserstein GANs (Gulrajani et al. 2017): a gradient penalty instead of the clip.
 
-The CIFAR-10 network: residual blocks, all of one width; batch normalisation in the generator, none in the critic, as
-the penalty needs its gradient for each image alone. Five critic updates per step, on 64 images; the generator's update
-has 128. The paper monitors the critic's loss on held-out images for overfitting; `discriminate` returns its outputs.
+The CIFAR-10 network: residual blocks, all of one width; batch normalisation in the generator, none in the critic,
+because the penalty needs the gradient for each image separately. Five critic updates per step, on 64 images; the
+generator's update has 128. The paper monitors the critic's loss on held-out images for overfitting; `discriminate`
+returns its outputs.
 
-pytorch-gan-collections has a wider generator, and sums over places where the paper takes the mean; its second, plain
-network is here, too.
+pytorch-gan-collections has a wider generator, and sums over positions where the paper takes the mean; its second, plain
+network is also available.
 """
 
 from typing import cast

@@ -1,6 +1,6 @@
 """Interpolation between latents, and arithmetic with the mean latents of chosen samples.
 
-Sample i of a seed is the same image in a folder, in a grid, under a metric, and in an arithmetic.
+Sample i of a seed is the same image in a folder, in a grid, for a metric, and in latent arithmetic.
 """
 
 import re
@@ -16,14 +16,14 @@ from ganeval.sources import CHUNK, Sandbox, chunk_seed
 from reference_models.data.classes import listed
 from reference_models.sampling.sampler import Sampler
 
-# The largest offset per latent dimension of the neighbours of an arithmetic's result, as in Radford et al. 2015.
+# Maximum offset per latent dimension of the neighbours of a result of latent arithmetic, as in Radford et al. 2015.
 NEIGHBOURHOOD = 0.25
-# Samples that can be named by number.
+# Number of samples that can be given by number.
 NAMEABLE = 1_000_000
 
 
 def latents(sampler: Sampler, samples: Sequence[int], *, seed: int) -> Tensor:
-    """float32 [len(samples), latent size]: the latents of samples of a seed. UsageError for a number too large."""
+    """float32 [len(samples), latent size]: the latents of samples of a seed. UsageError for too large numbers."""
     last = max(samples)
     if last >= NAMEABLE:
         raise UsageError(f"There is no sample {last} to name; samples are numbered from 0 to {NAMEABLE - 1}.")

@@ -1,4 +1,4 @@
-"""A trained model as one of ganeval's live generators, and the source `ckpt:RUN`.
+"""Trained models as live generators of ganeval, and the source `ckpt:RUN`.
 
 `ckpt:RUN` is the last checkpoint in a run's folder, `ckpt:RUN@best` the best, `ckpt:RUN@2000` the one of step 2000,
 and `ckpt:FILE` a checkpoint's file.
@@ -19,9 +19,9 @@ from reference_models.base import GAN, Model, SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.engine.checkpoint import find_checkpoint, load_model
 
-# Images of `ckpt:RUN` where no number is given, as is usual in papers.
+# Default number of images of `ckpt:RUN`, as usual in papers.
 DEFAULT_NUM_SAMPLES = 10_000
-# The average over training, and the last weights.
+# The averaged weights, and the last weights.
 WEIGHTS = ("average", "raw")
 
 
@@ -43,13 +43,13 @@ class Sampler:
             if isinstance(model, SequenceModel):
                 instead = "; `ganeval sample RUN -o FILE.txt` writes its sequences"
             raise UsageError(
-                f"{model.recipe.variant} does not make images from latents, so it cannot be drawn as a generator of "
+                f"{model.recipe.variant} does not make images from latents, so it is not a generator of "
                 f"images{instead}."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
             low, high = model.recipe.latent.interval
             raise UsageError(
-                f"{model.recipe.variant} draws its latents uniformly within [{low:.3g}, {high:.3g}], which leaves "
+                f"{model.recipe.variant} draws its latents uniformly within [{low:.3g}, {high:.3g}], so there is "
                 "nothing to truncate; leave the truncation out."
             )
         if truncation is not None and not truncation > 0:
@@ -75,7 +75,7 @@ class Sampler:
             UsageError: There is no such class, or `words` is a single string.
         """
         if isinstance(words, str):
-            raise UsageError(f"Classes are several words or numbers, found the text {words!r}; write [{words!r}].")
+            raise UsageError(f"Classes must be a list of names or numbers, found {words!r}; write [{words!r}].")
         if self.num_classes is None:
             raise UsageError("This model has no classes, so none can be requested; leave them out.")
         names = self.class_names or tuple(map(str, range(self.num_classes)))
@@ -98,7 +98,7 @@ class Sampler:
         z = self.model.latent(n, rng=rng)
         if self._truncation is None:
             return z
-        # The truncated normal law, by its inverse: the number of draws does not depend on the bound.
+        # Truncated normal by inversion, so that the number of draws does not depend on the bound.
         reach = math.erf(self._truncation / math.sqrt(2))
         inside = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * reach) * math.sqrt(2)
         return inside.float().clamp(-self._truncation, self._truncation)
@@ -146,9 +146,9 @@ def open_sampler(
 
 
 def trained_model(run: str | Path, *, weights: str, device: str) -> Model:
-    """The model of a run or of a checkpoint's file, as `open_sampler` describes them, with its averaged or raw weights.
+    """The model of a run or checkpoint file (see `open_sampler`), with its averaged or raw weights.
 
-    Raises UsageError for other weights and if there is no such run, CheckpointError for one that cannot be used.
+    Raises UsageError for unknown `weights` or a missing run, CheckpointError for a checkpoint that cannot be used.
     """
     if weights not in WEIGHTS:
         raise UsageError(f"weights is {weights!r}; {did_you_mean(str(weights), WEIGHTS)}")

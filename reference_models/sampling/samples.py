@@ -1,4 +1,4 @@
-"""Samples of a trained model in files: a folder, a grid or an .npz. They are the images that metrics are given."""
+"""Samples of a trained model in files: a folder, a grid or an .npz. They are the same images that metrics use."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -19,7 +19,7 @@ from ganeval.sources import CHUNK, GeneratorSource, Reading, ReadReport, class_n
 from reference_models.engine.class_grid import write_labelled
 from reference_models.sampling.sampler import Sampler
 
-# Suffixes of other kinds of files; a folder of such a name would be a surprise.
+# Suffixes of other file types; a folder with such a name is probably a mistake.
 OTHER_FILES = frozenset(
     (
         *(".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"),
@@ -31,15 +31,15 @@ _UNFIT = frozenset("/\\\0")
 
 
 def check_class_folders(names: Sequence[str]) -> None:
-    """UsageError for a class whose name cannot be a folder's, or would make the folder hidden."""
+    """UsageError for a class name that cannot be a folder name, or would make the folder hidden."""
     wrong = next((name for name in names if name.startswith(".") or not name or not _UNFIT.isdisjoint(name)), None)
     if wrong is not None or len(set(names)) < len(names):
-        found = "two classes are called alike" if wrong is None else f"the class {wrong!r} cannot be called so"
-        raise UsageError(f"Samples go to a folder for each class, and {found}; write an .npz or a .png instead.")
+        found = "two classes have the same name" if wrong is None else f"{wrong!r} cannot be the name of one"
+        raise UsageError(f"Samples go to a folder for each class, but {found}; write an .npz or a .png instead.")
 
 
 def check_output(path: Path) -> None:
-    """UsageError for an output that cannot be written: a folder that is not empty, a file that is no .png or .npz."""
+    """UsageError for an output that cannot be written: a folder that is not empty, a file that is not .png or .npz."""
     if path.suffix.lower() in OTHER_FILES:
         raise UsageError(
             f"{path} is a kind of file that samples cannot be written to; choose a .png, an .npz or a folder."
@@ -52,7 +52,7 @@ def check_output(path: Path) -> None:
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} exists and is not an empty folder; choose another one, or a .png or .npz.")
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
+        raise UsageError(f"The folder {path.absolute().parent} does not exist; create it first.")
 
 
 def sample(
@@ -128,7 +128,7 @@ def write_samples(
 
 
 def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
-    """The classes of samples as members of an .npz; empty where there are none."""
+    """The classes of samples as members of an .npz; empty if there are none."""
     labels, names = source.labels, source.class_names
     if labels is None:
         return {}

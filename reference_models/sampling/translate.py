@@ -1,4 +1,4 @@
-"""Translating the images of any source with a trained model, into a folder, a grid or an .npz."""
+"""Translate the images of any source with a trained model, into a folder, a grid or an .npz."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -25,12 +25,12 @@ from reference_models.engine.translations import translated
 from reference_models.sampling.sampler import trained_model
 from reference_models.sampling.samples import check_output
 
-# Images in a grid: its file is for looking at.
+# Maximum number of images in a grid.
 MAX_IN_A_GRID = 100
 COLUMNS = 4
-# Of the numbers of images in a stream.
+# Digits of the image numbers for a stream.
 DIGITS = 6
-# Neighbouring tiles share this fraction of their side, over which one fades into the other.
+# Neighbouring tiles share this fraction of their side, over which they are blended.
 OVERLAP = 4
 
 
@@ -100,8 +100,8 @@ def translate(
         check_output(path)
     if model.exemplars:
         raise UsageError(
-            f"{model.recipe.variant} fills an image by the look of another, its exemplar, and single images have none; "
-            "`ganeval train-and-score` shows what it makes of the classes of --held-out hole:SOURCE."
+            f"{model.recipe.variant} fills an image using another one, its exemplar, but single images have none; "
+            "`ganeval train-and-score` shows its results for --held-out hole:SOURCE with classes."
         )
     _check_tile(model, tile)
     opened = open_source(source, num_samples=num_samples, seed=seed)
@@ -127,7 +127,7 @@ def translate(
 def _made(
     model: Translator, source: Source, *, tile: int | None, seed: int, progress: Progress
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """The index, the input and the output of every image, uint8 [3, H, W]; one at a time: none affects another."""
+    """The index, the input and the output of every image, uint8 [3, H, W]; each is translated separately."""
     channels = model.data.input_channels
     index = 0
     with (
@@ -153,8 +153,8 @@ def _whole(model: Translator, image: Tensor, *, tile: int | None, seed: int, whe
     trained, multiple = model.data.input_resolution, model.multiple
     if multiple is None and (height, width) != (trained, trained):
         raise UsageError(
-            f"{where} has {width} x {height} pixels, and this network translates images of {trained} x {trained} "
-            "pixels alone; resize them first (`enlarged:SOURCE,FACTOR` and `lowres:SOURCE,FACTOR` do by whole factors)."
+            f"{where} has {width} x {height} pixels, but this network translates only images of {trained} x {trained} "
+            "pixels; resize them first (`enlarged:SOURCE,FACTOR` and `lowres:SOURCE,FACTOR` do by whole factors)."
         )
     if tile is not None and max(height, width) > tile:
         return _tiled(model, image, tile, seed=seed)
@@ -162,7 +162,7 @@ def _whole(model: Translator, image: Tensor, *, tile: int | None, seed: int, whe
 
 
 def _padded(model: Translator, image: Tensor, *, seed: int) -> Tensor:
-    """Translate an image of any size: it is continued to the next multiple at its right and bottom, and cut again."""
+    """Translate an image of any size: pad it on the right and bottom to the next multiple, and crop the result."""
     height, width = image.shape[2:]
     multiple = model.multiple or 1
     more = (-width % multiple, -height % multiple)
@@ -173,7 +173,7 @@ def _padded(model: Translator, image: Tensor, *, seed: int) -> Tensor:
 
 
 def _tiled(model: Translator, image: Tensor, tile: int, *, seed: int) -> Tensor:
-    """Translate an image in overlapping tiles; where two overlap, one fades linearly into the other."""
+    """Translate an image in overlapping tiles; overlaps are blended linearly."""
     height, width = image.shape[2:]
     total = weights = None
     for top in _starts(height, tile):
@@ -198,7 +198,7 @@ def _tiled(model: Translator, image: Tensor, tile: int, *, seed: int) -> Tensor:
 
 
 def _starts(length: int, tile: int) -> list[int]:
-    """The first pixels of tiles that cover a length; the last tile ends where it does."""
+    """The first pixels of tiles that cover a length; the last tile ends at its end."""
     if length <= tile:
         return [0]
     step = tile - tile // OVERLAP
@@ -218,8 +218,8 @@ def _check_tile(model: Translator, tile: int | None) -> None:
         return
     if model.multiple is None:
         raise UsageError(
-            f"{model.recipe.variant}'s network translates only images of one size, so that tiles do not help; leave "
-            "them out."
+            f"{model.recipe.variant}'s network translates only images of one size, so tiles do not help; leave them "
+            "out."
         )
     if tile < OVERLAP or tile % model.multiple:
         raise UsageError(
@@ -228,7 +228,7 @@ def _check_tile(model: Translator, tile: int | None) -> None:
 
 
 def _write_grid(made: Iterator[tuple[int, Tensor, Tensor]], path: Path, *, columns: int, scale: int | None) -> int:
-    """Inputs and outputs in turn; an input of another size is enlarged or reduced to that of its output."""
+    """Inputs and outputs alternating; an input of another size is resized to that of its output."""
     shown: list[Tensor] = []
     for _, image, output in made:
         size = output.shape[1:]
@@ -247,13 +247,13 @@ def _one_size(images: list[Tensor], path: Path) -> Tensor:
     if len(sizes) > 1:
         raise UsageError(
             f"The translated images have different sizes ({', '.join(f'{w} x {h}' for h, w in sorted(sizes)[:3])}), "
-            f"which {path.name} cannot hold together; write them to a folder."
+            f"which {path.name} cannot hold; write them to a folder."
         )
     return torch.stack(images)
 
 
 def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, path: Path) -> int:
-    """A PNG per image, under its input's name where it has one."""
+    """A PNG per image, named after its input if that has a name."""
     name = _output_names(source)
     count = 0
     with atomic_folder(path) as folder:
@@ -266,7 +266,7 @@ def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, pa
 
 
 def _output_names(source: Source) -> Callable[[int], str]:
-    """The name of each output by its place: its input's with the ending .png, or its number."""
+    """The name of each output, by position: its input's name with the ending .png, or its number."""
     given, count = getattr(source, "file_names", None), length(source)
     if given is None:
         digits = DIGITS if count is None else len(str(max(0, count - 1)))

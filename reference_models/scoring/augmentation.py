@@ -1,7 +1,7 @@
-"""Whether a classifier of real data gets better if a GAN's fakes are added to what it learns from.
+"""Whether a classifier of real data improves if a GAN's fakes are added to its training set.
 
-Every split has its own training rows, its own generator, which sees these rows alone, and a classifier for each
-training set; all of them are tested on the same held-out rows, so that differences are paired.
+Every split has its own training rows, its own generator, trained only on these rows, and a classifier for each training
+set; all are tested on the same held-out rows, so that differences are paired.
 """
 
 import itertools
@@ -38,15 +38,15 @@ from reference_models.scoring.seen import repeated
 # Training sets.
 REALS, BOTH, FAKES = "reals", "reals + fakes", "fakes"
 BALANCED, COPIED, SMOTE = "balanced by fakes", "balanced by copies", "balanced by SMOTE"
-# Scores; verdicts are about the first.
+# Scores; verdicts use the first.
 BALANCED_ACCURACY, ACCURACY = "balanced accuracy", "accuracy"
 CLASSIFIERS = ("tree", "logistic", "mlp")
-# Of all rows, those that a split holds out.
+# The share of rows that a split holds out.
 HELD_OUT_SHARE = 0.25
 SIGNIFICANCE = 0.05
-# Rows of each class that a training needs at least: SMOTE and batch normalisation take two.
+# Minimum number of training rows per class: SMOTE and batch normalisation need two.
 LEAST = 2
-# What learns a table, unless another variant is named, and its settings: a perceptron per class.
+# The default variant for a table, and its settings: a perceptron per class.
 TABLE_VARIANT, TABLE_SETTINGS = "r3gan", {"network": "perceptron", "settings.width": 64, "batch": 64, "steps": 300}
 IMAGE_VARIANT = "acgan"
 NO_SMOTE = "SMOTE is left out: imbalanced-learn is not installed (pip install 'ganeval[smote]')."
@@ -60,7 +60,7 @@ Fit = Callable[[RowArray, LabelArray, int], Draw]
 
 
 class SklearnClassifier(Protocol):
-    """What scikit-learn's classifiers do."""
+    """The interface of scikit-learn's classifiers."""
 
     def fit(self, rows: RowArray, labels: LabelArray, /) -> object: ...
 
@@ -122,7 +122,7 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled rows. standardise: whether columns have units of their own, as in a table.
+    """Labelled rows. standardise: whether columns have different units, as in a table.
 
     features: float64 [N, D]. labels: int64 [N], from 0 to K - 1.
     """
@@ -149,9 +149,9 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Tested:
-    """What classifiers got right in a split.
+    """Which held-out rows the classifiers of a split classified correctly.
 
-    right: by training set, whether each held-out row was. rows: by training set, how many it has.
+    right: by training set, one bool per held-out row. rows: by training set, its number of rows.
     """
 
     truth: LabelArray
@@ -300,14 +300,14 @@ def _check(
 def _images(
     plan: TrainingPlan, data: str, held_out: str | None, *, apart: bool
 ) -> tuple[Labelled, Labelled | None, tuple[int, int, int], tuple[str, ...]]:
-    """Labelled images, held-out ones where there are some of their own, the shape of an image, and caveats."""
+    """Labelled images, separate held-out images if there are any, the shape of an image, and caveats."""
     check_data(data)
     images = read_images(plan)
     if images.labels is None or images.class_names is None:
         why = "" if images.unlabelled is None else f" ({images.unlabelled})"
         raise SourceError(f"The images of {data} have no labels{why}; a classifier needs the class of every image.")
     if len(images.class_names) == 1:
-        raise SourceError(f"All images of {data} are of one class; a classifier needs two classes or more.")
+        raise SourceError(f"All images of {data} are of one class; a classifier needs at least two classes.")
     size, channels = images.data.resolution, images.data.channels
     shape = (channels, size, size)
     spec = (held_out or held_out_of(data)) if apart else None
@@ -318,8 +318,8 @@ def _images(
     others = with_classes(others, images.class_names, learner="The classifier")
     same = repeated(others.pixels, images.pixels)
     caveat = (
-        f"{same} of the {len(others)} held-out images are images of {data}, too, from which training rows are drawn, "
-        "so that classifiers are tested on rows they may know; hold out others (--held-out)."
+        f"{same} of the {len(others)} held-out images are also images of {data}, from which training rows are drawn, "
+        "so classifiers may be tested on known rows; hold out others (--held-out)."
     )
     return _labelled(images), _labelled(others), shape, tuple(filter(None, [caveat if same else None, others.caveat]))
 
@@ -333,7 +333,7 @@ def _labelled(images: Images) -> Labelled:
 
 
 def random_splits(known: Labelled, splits: int, *, seed: int) -> Iterator[Split]:
-    """Independent splits of all rows, by class: a quarter of each is held out, at least one row.
+    """Independent splits of all rows: a quarter of each class, at least one row, is held out.
 
     Raises SourceError for a class with too few rows.
     """
@@ -349,7 +349,7 @@ def random_splits(known: Labelled, splits: int, *, seed: int) -> Iterator[Split]
 
 
 def _apart(labels: LabelArray, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places of held-out rows, a quarter of each class, and of the others."""
+    """Indices of held-out rows, a quarter of each class, and of the other rows."""
     held = []
     for label in np.unique(labels):
         own = rng.permutation(np.flatnonzero(labels == label))
@@ -361,7 +361,7 @@ def _apart(labels: LabelArray, rng: np.random.Generator) -> tuple[NDArray[np.int
 def disjoint_draws(
     known: Labelled, tests: Labelled | None, splits: int, labels_per_class: int, *, seed: int
 ) -> Iterator[Split]:
-    """Draws of training rows that share no row, with the same held-out rows; None for a quarter of the known rows.
+    """Disjoint draws of training rows, with the same held-out rows; None holds out a quarter of the known rows.
 
     Raises SourceError for held-out rows that lack a class, UsageError for more draws than there are rows.
     """
@@ -381,9 +381,9 @@ def disjoint_draws(
     small = min(range(len(places)), key=lambda label: len(places[label]))
     if len(places[small]) < splits * labels_per_class:
         raise UsageError(
-            f"{splits} draws of {labels_per_class} rows of each class share no row, which takes "
-            f"{splits * labels_per_class}; the class '{known.class_names[small]}' has {len(places[small])} to train "
-            "on. Choose fewer splits or fewer labels per class."
+            f"{splits} disjoint draws of {labels_per_class} rows of each class need {splits * labels_per_class}; the "
+            f"class '{known.class_names[small]}' has {len(places[small])} to train on. Choose fewer splits or fewer "
+            "labels per class."
         )
     for number in range(splits):
         span = slice(number * labels_per_class, (number + 1) * labels_per_class)
@@ -405,7 +405,7 @@ def over_splits(
     classes: tuple[str, ...],
     progress: Callable[[str], object],
 ) -> Augmentation:
-    """Train and test on every split, and compare. fit: how a generator is trained; the others as in `augment`."""
+    """Train and test on every split, and compare. fit: trains a generator; the other arguments as in `augment`."""
 
     def tested(number: int, split: Split) -> _Tested:
         own_seed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
@@ -467,7 +467,7 @@ def over_splits(
 
 
 def _shared(drawn: Iterator[Split], tested: Callable[[int, Split], _Tested]) -> Iterator[_Tested]:
-    """What is found of every split, in order. Processes take one each at a time, and exchange what they found."""
+    """The results of all splits, in order. Processes take one split at a time, and exchange the results."""
     team = processes()
     for first in itertools.count(0, team.size):
         own: _Tested | None = None
@@ -483,13 +483,13 @@ def _shared(drawn: Iterator[Split], tested: Callable[[int, Split], _Tested]) -> 
 
 
 def _compared(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Which training sets are compared: each with the reals, and fakes that balance with its rivals."""
+    """The pairs of training sets to compare: each with the reals, and fakes with other ways to balance."""
     rivals = [(rival, BALANCED) for rival in (COPIED, SMOTE) if rival in names]
     return [(REALS, name) for name in names if name != REALS] + rivals
 
 
 def _standardised(split: Split) -> Split:
-    """Columns of mean 0 and deviation 1 by the training rows alone; constant ones only lose their mean."""
+    """Columns with mean 0 and deviation 1 on the training rows; constant columns are only centred."""
     mean, deviation = split.train.mean(0), split.train.std(0)
     scale = np.where(deviation > 0, deviation, 1.0)
     return Split((split.train - mean) / scale, split.train_labels, (split.test - mean) / scale, split.test_labels)
@@ -498,9 +498,9 @@ def _standardised(split: Split) -> Split:
 def training_sets(
     split: Split, fit: Fit, *, fakes_per_real: float, balance: bool, classes: int, seed: int
 ) -> tuple[dict[str, tuple[RowArray, LabelArray]], list[str]]:
-    """Every training set of a split by its name, rows with labels, and notes.
+    """The training sets of a split by name, as rows with labels, and notes.
 
-    balance: whether to fill up smaller classes, too.
+    balance: whether to balance the classes, too.
     """
     reals = split.train, split.train_labels
     draw = fit(*reals, seed)
@@ -539,7 +539,7 @@ def _together(first: tuple[RowArray, LabelArray], second: tuple[RowArray, LabelA
 
 
 def _smote(rows: RowArray, labels: LabelArray, *, seed: int, smallest: int) -> tuple[RowArray, LabelArray] | None:
-    """Reals whose classes SMOTE filled up, by 5 neighbours where a class has as many; None without the package."""
+    """Reals balanced by SMOTE, with 5 neighbours or as many as a class has; None without the package."""
     try:
         from imblearn import over_sampling
     except ImportError:
@@ -549,7 +549,7 @@ def _smote(rows: RowArray, labels: LabelArray, *, seed: int, smallest: int) -> t
 
 
 def _fitted(name: str, rows: RowArray, labels: LabelArray, seed: int) -> SklearnClassifier:
-    """A classifier that has learned."""
+    """A trained classifier."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
@@ -569,7 +569,7 @@ def _fitted(name: str, rows: RowArray, labels: LabelArray, seed: int) -> Sklearn
 
 
 def balanced_accuracy(right: NDArray[np.bool_], truth: LabelArray) -> float:
-    """The mean over classes of the share of their rows that are right."""
+    """The mean over classes of the share of correctly classified rows."""
     return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
 
 
@@ -596,7 +596,7 @@ def _judged(score: str, found: Sequence[tuple[str, str, float, float]], *, freed
     """(first, second, difference, standard error) each => differences with interval, p-value and verdict."""
     from scipy.stats import t
 
-    # No spread is no certainty: as in `ganeval.comparison`, it shows no difference.
+    # No spread is not certainty: as in `ganeval.comparison`, it shows no difference.
     p_values = [1.0 if error == 0 else float(2 * t.sf(abs(value) / error, freedom)) for _, _, value, error in found]
     reach = float(t.ppf(0.975, freedom))
     judged = []
@@ -622,11 +622,10 @@ def _judged(score: str, found: Sequence[tuple[str, str, float, float]], *, freed
 
 
 def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple[str, ...], *, quantised: bool) -> Fit:
-    """How the plan's model is trained on rows, which are images of a shape.
+    """A function that trains the plan's model on rows, which are images of a shape.
 
-    quantised: whether fakes are rounded to 256 levels between 0 and 1, as images are; the others come back in the
-    range of the training rows.
-    Raises UsageError for a model that cannot be built for them.
+    quantised: whether fakes are rounded to 256 levels between 0 and 1, as images are; others are scaled to the
+    range of the training rows. Raises UsageError if the model cannot be built for these images.
     """
     channels, size = shape[:2]
     plan = plan.choose({"channels": channels, "resolution": size})
@@ -642,7 +641,7 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
     assert isinstance(trial, GAN)
     conditional, value_range = trial.conditional, trial.value_range
     if trial.learns_labels and not conditional:
-        raise UsageError(f"{plan.recipe.variant} learns labels itself, and makes no images of a class; choose cgan.")
+        raise UsageError(f"{plan.recipe.variant} learns labels, but makes no images of a class; choose cgan.")
     lowest, width = (-1.0, 2.0) if value_range == "[-1,1]" else (0.0, 1.0)
 
     def trained(rows: RowArray, labels: LabelArray, seed: int) -> Draw:

@@ -1,6 +1,6 @@
-"""The error of the classifier that a semi-supervised model has learned, and the table of such metrics.
+"""The error of a semi-supervised model's classifier, and the table of such metrics.
 
-They take the classes of images, and no features, so they are rows of CLASSIFIER_METRICS, and not of
+They take the classes of images instead of features, so they are rows of CLASSIFIER_METRICS, not of
 `ganeval.metrics.METRICS`; `train_and_score` of a model that classifies computes them.
 """
 
@@ -72,7 +72,7 @@ CLASSIFIER_METRICS: Mapping[str, TaskMetric] = MappingProxyType(
 
 
 def classified(model: Model, images: Images) -> Tensor:
-    """The classes that a model which classifies puts images into, int64 [N], on the CPU."""
+    """The classes that a model assigns to images, int64 [N], on the CPU."""
     assert isinstance(model, SemiSupervised)
     device = next(model.parameters()).device
     scale, shift = (2 / 255, -1.0) if model.value_range == "[-1,1]" else (1 / 255, 0.0)
@@ -87,11 +87,11 @@ def classified(model: Model, images: Images) -> Tensor:
 
 
 def error_result(found: Estimate, held_out: Images, *, labelled: int) -> MetricResult:
-    """`test_error` as a row of a result. labelled: images whose labels were learned from."""
+    """`test_error` as a row of a result. labelled: number of images whose labels were used in training."""
     return metric_result(
         replace(found, details={"labelled": float(labelled)}),
         direction=CLASSIFIER_METRICS[TEST_ERROR].direction,
-        # Each image is one output of the classifier, as of a pair.
+        # Each image counts as one output of the classifier, like a pair.
         n_real=len(held_out),
         n_fake=len(held_out),
         # Errors on other images cannot be compared.

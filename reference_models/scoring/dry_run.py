@@ -1,7 +1,7 @@
-"""Dry run: which metrics can be computed for given counts of images and classes, before there are any images.
+"""Dry run: which metrics can be computed for given numbers of images and classes, before there are images.
 
-Whether a metric is defined depends on counts, classes and options, and hardly on the content of the images: each is
-computed on random features. Metrics whose definition depends on content are not checked here.
+Whether a metric is defined depends on counts, classes and options, and rarely on the content of the images, so each is
+computed on random features. Metrics that depend on content are not checked here.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from ganeval.extractors import Output
 from ganeval.metrics import Metric
 from ganeval.pipeline import FeatureSet, Selection, Setup, compute, needs_labels
 
-# Sets of more images are large enough for any metric; so are this many images of a class.
+# Larger sets have enough images for every metric; so have classes with this many images.
 FEW, FEW_OF_A_CLASS = 1000, 20
-# Metrics that need a number of images in each cell of feature space, so that content decides.
+# Metrics that need a number of images in each cell of feature space, which depends on content.
 _BY_CONTENT = frozenset({"ct"})
-# Feature dimensions of the outputs that random numbers can stand for; other outputs need more than a count.
+# Dimensions of the outputs that random numbers can replace; other outputs need more than a count.
 _WIDTHS: Mapping[Output, int] = {"features": 4, "spatial": 4, "logits": 10}
 
 
@@ -48,7 +48,7 @@ def obstacles(selection: Selection, setup: Setup, real: Counted, fake: Counted) 
 
 
 def _sides(row: Metric, real: Counted, fake: Counted) -> tuple[Counted, Counted] | None:
-    """Counts to compute a metric with; None if they do not decide, or need not be checked."""
+    """Counts to compute a metric with; None if they do not decide, or need no check."""
     outputs = {output for output in (row.real, row.fake) if output is not None}
     if not outputs <= set(_WIDTHS):
         return None

@@ -1,4 +1,4 @@
-"""Scoring a model that makes images: live, next to the noise floor and to published numbers."""
+"""Score a model that makes images: live, next to the noise floor and published numbers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,17 +31,17 @@ from reference_models.scoring.published import published
 from reference_models.scoring.rivals import IN_WORDS, with_test_error
 from reference_models.scoring.scores import Scores, Scoring, as_seen, held_out_of
 
-# Images in samples.png.
+# Number of images in samples.png.
 SAMPLES = 100
 # neighbours.png: a row per fake, with its nearest reals.
 NEIGHBOUR_ROWS, NEIGHBOURS = 8, 4
 
 
 class ImagesJob(Job):
-    """How a model that makes images is scored. scored: whether it is also scored while it trains."""
+    """Scores a model that makes images. scored: whether it is also scored during training."""
 
     def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
-        """Raise UsageError, WeightsError and ExtractorError as the scoring would."""
+        """Raises UsageError, WeightsError and ExtractorError as the scoring would."""
         super().__init__(options)
         self._scored = scored
         of_digits = _are_digits(plan.data) and not find_protocol(options.protocol).prescribes
@@ -113,7 +113,7 @@ class ImagesJob(Job):
         )
 
     def _with_classifier(self, scores: Scores, loop: Loop) -> Scores:
-        """Scores with the error of the model's classifier, and that of its rivals."""
+        """Add the errors of the model's classifier and of its baselines to the scores."""
         assert self._held_out is not None
         evaluation, rivals = with_test_error(scores.evaluation, loop, self._held_out, self.options)
         return replace(
@@ -125,13 +125,13 @@ class ImagesJob(Job):
 
 
 def _split(plan: TrainingPlan, metrics: MetricNames) -> tuple[MetricNames, bool, str]:
-    """The metrics of images; whether a classifier's are measured, too; and the one of these that was named, or "".
+    """The metrics of images; whether classifier metrics are computed, too; and the named classifier metric, or "".
 
-    They are measured of a model that classifies if one was named, or if no metrics were. UsageError for one that was
-    named and that the model has not, or without any metric of images.
+    They are computed for a model that classifies if one was named, or no metrics were. UsageError for a named one that
+    the model does not have, or without any metric of images.
     """
     classifies, given = issubclass(model_class(plan.recipe), SemiSupervised), cast(object, metrics)
-    # What is no list is refused, in words, with the metrics of images.
+    # Values that are not a list are refused together with the metrics of images.
     if metrics is None or isinstance(metrics, str) or not isinstance(given, Sequence):
         return metrics, classifies, ""
     named = next((str(name) for name in metrics if str(name) in CLASSIFIER_METRICS), "")
@@ -150,14 +150,14 @@ def _split(plan: TrainingPlan, metrics: MetricNames) -> tuple[MetricNames, bool,
 
 
 def _report_data(evaluation: Evaluation) -> ReportData:
-    """What a page shows of the run, with the titles of a classifier's metrics."""
+    """The report data of the run, with the titles of classifier metrics."""
     found = build_report_data(evaluation)
     own = {name: row.title for name, row in CLASSIFIER_METRICS.items() if name in evaluation}
     return replace(found, titles={**found.titles, **own})
 
 
 def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: Path) -> dict[Path, str]:
-    """Write samples.png, and neighbours.png if there are features of reals and fakes; a description of each file."""
+    """Write samples.png, and neighbours.png if there are features of reals and fakes; return a description of each."""
     classes = None if sampler.num_classes is None else range(sampler.num_classes)
     samples = GeneratorSource(sampler, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
     write_samples(samples, root / "samples.png", scale=max(1, 64 // training.images.data.resolution))
@@ -171,5 +171,5 @@ def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: 
 
 
 def _are_digits(data: str) -> bool:
-    """Whether a source is the embedded digits, as they are or degraded."""
+    """Whether a source is the embedded digits, possibly degraded."""
     return data.split(":")[-2:-1] == ["digits"]

@@ -1,7 +1,7 @@
-"""Scoring a trained model: what every kind of model has in common.
+"""Score a trained model: the parts common to all kinds of models.
 
-A job checks before a training that the model can be scored, gives the callbacks of the training, and scores the model
-at its end. There is one for models that make images, one for those that translate images, and one for sequences.
+A job checks before training that the model can be scored, gives the callbacks of the training, and scores the model at
+the end. There is one for models that make images, one for those that translate images, and one for sequences.
 """
 
 from abc import ABC, abstractmethod
@@ -131,14 +131,14 @@ class ScoringOptions:
 
 
 class Job(ABC):
-    """How one model is scored."""
+    """Scores one model."""
 
     def __init__(self, options: ScoringOptions) -> None:
         self.options = options
 
     @abstractmethod
     def callbacks(self, training: Training) -> Callbacks:
-        """The training's callbacks; UsageError if the model could not be scored with these data."""
+        """The training's callbacks; UsageError if the model cannot be scored with these data."""
 
     @abstractmethod
     def score(self, loop: Loop) -> ScoredRun:
@@ -154,7 +154,7 @@ class Job(ABC):
         except (GanevalError, KeyboardInterrupt) as error:
             root = loop.folder.root
             error.add_note(
-                f"The training is done, and kept in {root}: `ganeval train-and-score --resume {root}` scores it again."
+                f"The training is complete, in {root}: `ganeval train-and-score --resume {root}` scores it again."
             )
             raise
 

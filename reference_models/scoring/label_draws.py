@@ -1,4 +1,4 @@
-"""The error of a semi-supervised classifier over draws of labels, next to that of rivals on the same draws."""
+"""The error of a semi-supervised classifier over draws of labels, next to that of baselines on the same draws."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
     if len(kinds) > 1:
         told = "; ".join(f"{labelled:g} labels, {count} images of {of}" for labelled, count, of in sorted(kinds))
         raise UsageError(
-            f"Draws must have the same number of labels and the same held-out images, and these have {told}."
+            f"Draws must have the same number of labels and the same held-out images, but these have {told}."
         )
     errors = {name: tuple(one.value for one in results)}
     for rival in scores[0].rivals:
@@ -126,7 +126,7 @@ def label_draws(name: str, scores: Sequence[Scores]) -> LabelDraws:
 
 
 def over_draws(values: NDArray[np.float64]) -> OverDraws:
-    """Numbers, one per draw => their mean, deviation, standard error and interval; UsageError for a single one."""
+    """Numbers, one per draw => their mean, deviation, standard error and interval; UsageError for fewer than two."""
     from scipy.stats import t
 
     count = len(values)

@@ -41,7 +41,7 @@ from reference_models.scoring.scores import held_out_of
 from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
 from reference_models.scoring.translations import TranslationsJob
 
-# The metrics of a score during training, where none are named.
+# The default metrics of a score during training.
 IMAGE_METRICS = ("fid",)
 # Metrics of a score during training, and the number of fakes.
 TRAINING_METRICS, TRAINING_SAMPLES = ("fid", "recall", "coverage", "diversity"), 400
@@ -89,7 +89,7 @@ def scorer(
 
 
 def training_metrics(setup: Setup, images: Images) -> dict[str, Any]:
-    """`metrics` and `num_samples` of a score during training: the metrics that there are enough training images for."""
+    """`metrics` and `num_samples` of a score during training: metrics with enough training images."""
     against = obstacles(select_metrics(TRAINING_METRICS), setup, Counted(len(images)), Counted(TRAINING_SAMPLES))
     return {"metrics": [name for name in TRAINING_METRICS if name not in against], "num_samples": TRAINING_SAMPLES}
 
@@ -146,7 +146,7 @@ def monitoring(
 
     def callbacks(training: Training) -> Callbacks:
         if isinstance(training.model, SequenceModel):
-            # The default, a metric of images, stands for the usual ones of sequences, and of pairs.
+            # The default metric, for images, is replaced by the usual ones for sequences or pairs.
             names = None if tuple(metrics or ()) == IMAGE_METRICS else find_sequence_metrics(metrics)
             scoring = sequence_scoring(training, held_out=held_out, metrics=names, num_samples=num_samples)
             return Callbacks(scorer=scoring.score, warn=warn, progress=progress)

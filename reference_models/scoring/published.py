@@ -1,6 +1,6 @@
 """Whether a run reached the published numbers of its recipe, measured under the protocol of the publication.
 
-A number belongs to the recipe that reached it, so a run with any setting of its own is not judged by it.
+A number belongs to the recipe that reached it, so a run with any changed setting is not compared with it.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def published(
 
 
 def unmeasured(plan: TrainingPlan, why: str) -> list[PublishedComparison]:
-    """Every target of a recipe that is not measured with a run, with the reason; that of unknown metrics is another."""
+    """The targets of a recipe, not measured, with the reason; unknown metrics have another reason."""
     tables = (METRICS, PAIR_METRICS, SEQUENCE_METRICS)
     return [
         PublishedComparison(
@@ -80,7 +80,7 @@ def unmeasured(plan: TrainingPlan, why: str) -> list[PublishedComparison]:
 
 
 def compared(target: Target, evaluation: Evaluation) -> PublishedComparison:
-    """A published number and a measured one of a run that follows its recipe."""
+    """Compare a published number with that of a run that follows its recipe."""
     found = evaluation[target.metric]
     behind = found.to_minimise(found.value) - found.to_minimise(target.value)
     notes = []
@@ -119,11 +119,11 @@ def departures(plan: TrainingPlan) -> list[str]:
 def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
     """Why a target cannot be measured under its protocol, "" if it can."""
     if target.metric not in METRICS:
-        one = f"published as the {target.protocol}, and this is one run; --seeds N has the mean over N draws of labels"
+        one = f"published as the {target.protocol}, but this is one run; --seeds N has the mean over N draws of labels"
         return one if target.metric in CLASSIFIER_METRICS else _unknown(target)
     # The reference images may be another split of the data set than the training images.
     if target.data.partition(":")[0] != plan.data.partition(":")[0]:
-        return f"published for {target.data}, and this run learned from {plan.data}"
+        return f"published for {target.data}, but this run learned from {plan.data}"
     if target.protocol not in PROTOCOLS:
         return f"published under a protocol that ganeval does not have: {target.protocol}"
     changed = departures(plan)
@@ -131,7 +131,7 @@ def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
         recipe = f"{plan.recipe.variant}'s {plan.recipe.preset} recipe"
         return f"published for {recipe}, which this run does not follow: {', '.join(changed)}"
     if settings.extractor != "inception":
-        return f"published with the extractor inception, and this run is scored with {settings.extractor}"
+        return f"published with the extractor inception, but this run is scored with {settings.extractor}"
     return ""
 
 
@@ -141,7 +141,7 @@ def _unknown(target: Target) -> str:
 
 
 def _alike(one: Target, other: Target) -> bool:
-    """Whether one evaluation has both numbers."""
+    """Whether one evaluation can give both numbers."""
     same = (one.data, one.protocol, one.real, one.fake) == (other.data, other.protocol, other.real, other.fake)
     return same and one.metric in METRICS
 

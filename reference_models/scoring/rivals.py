@@ -1,7 +1,7 @@
-"""What a semi-supervised model's classifier is compared with: its twin without the game, and label spreading.
+"""Baselines for a semi-supervised model's classifier: its supervised twin, and label spreading.
 
-Both learn from the same few labels. The twin shows what the unlabelled images and the fakes add; label spreading, which
-takes no training, what the unlabelled images are worth without any.
+Both learn from the same few labels. The twin shows what unlabelled images and fakes add; label spreading shows what
+unlabelled images add without training.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ from reference_models.engine.training import Training
 from reference_models.scoring.classification import TEST_ERROR, classification_error, classified, error_result
 from reference_models.scoring.job import ScoringOptions
 
-# The names of the rivals, and the folder of the twin's run, inside that of the model.
+# The names of the baselines, and the folder of the twin's run in the model's folder.
 TWIN, SPREADING, TWIN_FOLDER = "labels alone", "label spreading", "labels-alone"
 IN_WORDS: Mapping[str, str] = {
-    TWIN: "its classifier, trained for as many steps on these labels and nothing else",
-    SPREADING: "scikit-learn's label spreading over the 7 nearest neighbours in pixels, which sees all images, too",
+    TWIN: "its classifier, trained for the same number of steps on only these labels",
+    SPREADING: "scikit-learn's label spreading over the 7 nearest neighbours in pixels, which also uses all images",
 }
 NEIGHBOURS = 7
 
@@ -36,7 +36,7 @@ NEIGHBOURS = 7
 def with_test_error(
     evaluation: Evaluation, loop: Loop, held_out: Images, options: ScoringOptions
 ) -> tuple[Evaluation, Mapping[str, Evaluation]]:
-    """An evaluation with the row `test_error`, and the same row of every rival, by name."""
+    """An evaluation with the row `test_error`, and the same row for every baseline, by name."""
     training = loop.training
     model, rows = training.best_model, labelled_rows(training)
     assert held_out.labels is not None
@@ -60,7 +60,7 @@ def with_test_error(
 
 
 def labelled_rows(training: Training) -> Tensor:
-    """The numbers of the training images whose labels a semi-supervised model learns from, int64."""
+    """The indices of the training images whose labels a semi-supervised model learns from, int64."""
     plan, labels, model = training.plan, training.images.labels, training.model
     assert isinstance(model, SemiSupervised)
     assert labels is not None
@@ -68,7 +68,7 @@ def labelled_rows(training: Training) -> Tensor:
 
 
 def _rivals(loop: Loop, held_out: Images, rows: Tensor, options: ScoringOptions) -> Iterator[tuple[str, Tensor]]:
-    """Every rival by name, with the classes that it puts the held-out images into."""
+    """Every baseline by name, with the classes that it assigns to the held-out images."""
     training = loop.training
     twin = _twin(loop, options)
     if twin is not None:
@@ -79,17 +79,17 @@ def _rivals(loop: Loop, held_out: Images, rows: Tensor, options: ScoringOptions)
 
 
 def _twin(loop: Loop, options: ScoringOptions) -> Model | None:
-    """The twin, trained as a run in the model's folder, where a later call finds it; None if the model is its own."""
+    """The twin, trained as a run in the model's folder and reused by later calls; None if the model is its own twin."""
     plan, model = loop.training.plan, loop.training.model
     assert isinstance(model, SemiSupervised)
     chosen = plan.choose(model.labels_alone)
     if chosen.recipe == plan.recipe:
         return None
     team, folder = processes(), Folder(loop.folder.root / TWIN_FOLDER)
-    # Where the run found its images, which may be another place than at first.
+    # The current location of the run's images, which may have changed.
     data = place_of(team.by_first(loop.folder.read_config), plan)
     callbacks, often = Callbacks(progress=options.training_progress), Intervals(sample_every=0)
-    # A process that comes late would find the run of the first.
+    # A late process would find the run of the first.
     if team.by_first(folder.config.is_file):
         asked = {"data": data, "device": plan.device}
         run = resume(
@@ -102,13 +102,13 @@ def _twin(loop: Loop, options: ScoringOptions) -> Model | None:
         )
     else:
         run = start(replace(chosen, data=data), folder.root, intervals=often, callbacks=callbacks)
-        options.notify(f"training its twin on the labels alone into {folder.root}")
+        options.notify(f"training its twin on only the labels into {folder.root}")
     run.run()
     return run.training.best_model
 
 
 def spread(images: Images, labels: Tensor, rows: Tensor, unseen: Images) -> NDArray[np.int64]:
-    """Classes of unseen images by label spreading, from the labels of some rows of the training images."""
+    """Classify unseen images by label spreading from some labelled training images."""
     known = np.full(len(images), -1, dtype=np.int64)
     known[rows.numpy()] = labels.cpu().numpy()[rows.numpy()]
     return label_spreading(pixel_rows(images), known, pixel_rows(unseen))
@@ -117,10 +117,9 @@ def spread(images: Images, labels: Tensor, rows: Tensor, unseen: Images) -> NDAr
 def label_spreading(
     seen: NDArray[np.float64], labels: NDArray[np.int64], unseen: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Labels of unseen images by scikit-learn's label spreading over the 7 nearest neighbours of every image.
+    """Classify unseen images by scikit-learn's label spreading over the 7 nearest neighbours of every image.
 
-    labels: of the seen images, -1 for unknown. An image whose neighbours are joined to no label counts as one of the
-    first class.
+    labels: of the seen images, -1 for unknown. An image that is not connected to any label gets the first class.
     """
     from sklearn.semi_supervised import LabelSpreading
 

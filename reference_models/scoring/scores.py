@@ -33,9 +33,9 @@ from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
 from reference_models.scoring.seen import told
 
-# The default metrics, and further ones for conditional models.
+# The default metrics, and additional ones for conditional models.
 USUAL_METRICS = (*USUAL, "diversity")
-# These use the classes of the data; the extractor's classifier need not know them.
+# They use the classes of the data, which the extractor's classifier need not know.
 OF_CLASSES = ("intra_fid", "conditional_accuracy")
 # Data sets with a "test" part, which is held out from training.
 HELD_OUT = ("digits", "photos", "identities", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
@@ -65,30 +65,30 @@ class Scores:
 
     @property
     def floor(self) -> Evaluation:
-        """The metrics of a model of images with real images in place of the fakes."""
+        """The metrics of real images in place of the fakes, for a model that makes images."""
         return self.references["floor"]
 
     @property
     def rivals(self) -> Mapping[str, Evaluation]:
-        """The metrics of other methods, by name; none for models that are compared with a floor alone."""
+        """The metrics of other methods, by name; none for models that are compared only with a floor."""
         return {name: one for name, one in self.references.items() if name != "floor"}
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether there are features of reals and fakes, for the nearest neighbours of fakes."""
+        """Whether there are features of reals and fakes, to find nearest neighbours of fakes."""
         sides = (self.evaluation.real, self.evaluation.fake)
         return all(side is not None and "features" in side.arrays for side in sides)
 
     @property
     def warnings(self) -> list[str]:
-        """Caveats, and warnings of the references that the scores do not have."""
+        """Caveats, and warnings of the references that are not among those of the scores."""
         own = set(self.evaluation.warnings)
         found = [f"{name}: {text}" for name, one in self.references.items() for text in one.warnings if text not in own]
         return [*self.caveats, *found]
 
 
 def held_out_of(data: str) -> str | None:
-    """The "test" part of a data set given by its "train" part, degraded alike; None where there is none.
+    """The "test" part of a data set given by its "train" part, with the same degradations; None if there is none.
 
     >>> held_out_of("digits:train"), held_out_of("lowres:photos:train,4"), held_out_of("cats/")
     ('digits:test', 'lowres:photos:test,4', None)
@@ -98,7 +98,7 @@ def held_out_of(data: str) -> str | None:
 
 
 def as_seen(images: Images) -> ArrayItems:
-    """Training images as the model gets them, cropped and resized, so that its fakes can be compared with them."""
+    """Training images as the model sees them, cropped and resized, so that its fakes can be compared with them."""
     if images.pixels.dtype != torch.uint8:
         raise UsageError("The training data are not images, so no image metric can be computed for them.")
     size = images.data.resolution
@@ -124,7 +124,7 @@ class Scoring:
     progress: Progress = silent
 
     def check(self) -> Setup:
-        """Check before a long training that it can be scored: metrics, options, weights and device exist.
+        """Check before a long training that the model can be scored: metrics, options, weights and device exist.
 
         Raises UsageError, WeightsError and ExtractorError as the scoring would. Returns what `check_sets` takes.
         """
@@ -144,7 +144,7 @@ class Scoring:
         for name, metric in selection.metrics.items() if self._is_named else ():
             if needs_labels(metric) and fakes.labels is None:
                 raise UsageError(
-                    f"The metric '{name}' needs the class of every image, and {sampler.model.recipe.variant} is not "
+                    f"The metric '{name}' needs the class of every image, but {sampler.model.recipe.variant} is not "
                     "conditional; choose a conditional variant (cgan, acgan), or other metrics."
                 )
         labels = None if fakes.labels is None else torch.tensor(fakes.labels)
@@ -180,7 +180,7 @@ class Scoring:
 
     @property
     def _is_named(self) -> bool:
-        """Whether the metrics were named, so that each of them is required."""
+        """Whether the metrics were named, so that all of them are required."""
         return self.metrics is not None and self.metrics != ALL
 
     def _asked(self, *, of_classes: bool) -> MetricNames:

@@ -1,4 +1,4 @@
-"""Runs of one model from several seeds, scored one after the other: how every metric spreads over them."""
+"""Runs of one model from several seeds, scored one after the other: the spread of every metric over seeds."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class SeedsSummary:
         runs: Each run as a JSON document (`ScoredRun.to_dict`).
         label_draws: The errors of a semi-supervised model and its rivals; None for other models and for a single run.
         warnings: What to know before using the scores.
-        report: The inputs of a page of all runs; None where none was asked for.
+        report: The inputs of a page of all runs; None if not requested.
     """
 
     root: Path
@@ -80,7 +80,7 @@ def summarize_seeds(
     for found in runs:
         scores, name = found.scores, found.run.name
         variant, root = found.training.plan.recipe.variant, found.run.parent
-        # Without the features, which are not needed any more.
+        # Drop the features, which are no longer needed.
         evaluations[name] = replace(scores.evaluation, real=None, fake=None, pairs=None)
         if not CLASSIFIER_METRICS.keys().isdisjoint(scores.evaluation):
             classified.append(replace(scores, evaluation=evaluations[name], references=scores.rivals))
@@ -99,7 +99,7 @@ def summarize_seeds(
     draws = label_draws(variant, classified) if len(classified) > 1 else None
     page = None
     if shown is not None:
-        # Seeds change nothing about the reals, so these are the same of every run, except for rivals of a classifier.
+        # Reals do not depend on the seed, so references are the same for every run, except baselines of a classifier.
         rivals = {} if classified else shown.references
         page = replace(shown, subjects=subjects, references=rivals, runs=logs, methods=methods)
     return SeedsSummary(root, methods, tuple(documents), draws, tuple(warnings), page)

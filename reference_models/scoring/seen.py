@@ -1,18 +1,18 @@
-"""Held-out images, pairs and sequences in words: how many there are, and how many of them the model was trained on."""
+"""Describe held-out images, pairs and sequences: how many there are, and how many are training data."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
 
 from torch import Tensor
 
-# Rows that are copied to the CPU at once: training sets may be on a GPU.
+# Rows to copy to the CPU at a time: training sets may be on a GPU.
 CHUNK = 1024
-# A set of rows, or of rows that belong together: inputs and their targets.
+# A set of rows, or of aligned rows: inputs and their targets.
 SampleTensors = Tensor | tuple[Tensor, ...]
 
 
 def told(name: object, held_out: SampleTensors, known: SampleTensors, *, what: str) -> tuple[str, tuple[str, ...]]:
-    """What held-out rows are, in words, and the caveat if some are equal to training rows.
+    """A description of held-out rows, and a caveat if some equal training rows.
 
     name: of the held-out set. what: the rows in words, such as "real images".
     """
@@ -20,14 +20,14 @@ def told(name: object, held_out: SampleTensors, known: SampleTensors, *, what: s
     if not same:
         return f"{name}, {count} {what} it was not trained on", ()
     caveat = (
-        f"{same} of the {count} held-out {what} are among those that the model was trained on, so that scores of them "
-        "look better than those of new ones; hold out others (--held-out)."
+        f"{same} of the {count} held-out {what} are training data of the model, so scores on them look better than on "
+        "new ones; hold out others (--held-out)."
     )
     return f"{name}, {count} {what}, {same} of which it was trained on", (caveat,)
 
 
 def repeated(held_out: SampleTensors, known: SampleTensors) -> int:
-    """How many held-out rows are equal to a known one."""
+    """The number of held-out rows that equal a known one."""
     seen = set(_digests(known))
     return sum(digest in seen for digest in _digests(held_out))
 

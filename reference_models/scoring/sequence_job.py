@@ -1,4 +1,4 @@
-"""Scoring a model of sequences in `train_and_score`: next to real sequences, by likelihoods and BLEU."""
+"""Score a model of sequences in `train_and_score`: next to real sequences, by likelihoods and BLEU."""
 
 from ganeval.errors import UsageError
 from ganeval.protocols import DEFAULT
@@ -16,17 +16,17 @@ from reference_models.scoring.scores import Scores
 from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
 from reference_models.scoring.sequences import SEQUENCE_METRICS
 
-# Sequences of either kind on a page.
+# Number of sequences of each kind on a page.
 SHOWN = 24
 # Why published numbers are not measured here.
 APART = "published under the authors' oracle, and values under different oracles are not comparable"
 
 
 class SequencesJob(Job):
-    """How a model of sequences is scored. scored: whether it is also scored while it trains."""
+    """Scores a model of sequences. scored: whether it is also scored during training."""
 
     def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
-        """UsageError for options that metrics of sequences have no use for, and for names that do not exist."""
+        """UsageError for options that metrics of sequences do not have, and for unknown names."""
         super().__init__(options)
         self._scored, self._seed = scored, plan.seed
         unused = {
@@ -47,7 +47,7 @@ class SequencesJob(Job):
             check_data(options.held_out)
 
     def callbacks(self, training: Training) -> Callbacks:
-        """UsageError for a metric that was named and cannot be computed, and if none can."""
+        """UsageError for a named metric that cannot be computed, and if none can."""
         self._scoring = sequence_scoring(
             training,
             held_out=self.options.held_out,
@@ -62,7 +62,7 @@ class SequencesJob(Job):
         )
 
     def score(self, loop: Loop) -> ScoredRun:
-        """Score the model's sequences, and real ones; write some of its sequences."""
+        """Score the model's sequences and real ones; write some of the model's sequences."""
         training, root = loop.training, loop.folder.root
         model = training.best_model
         assert isinstance(model, SequenceModel)

@@ -20,16 +20,16 @@ from reference_models.engine.training import Training
 from reference_models.scoring.seen import told
 from reference_models.scoring.sequences import LIMIT, SEQUENCE_METRICS, nll_oracle, nll_test, self_bleu
 
-# The largest number of sequences that are drawn if none is asked for.
+# Default maximum number of sequences to draw.
 DRAWN = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceScoring:
-    """How a model of sequences is scored.
+    """Scores of a model of sequences.
 
-    known: the training sequences. held_out: real ones that it was not trained on; None for none. metrics: names, or
-    None for all that can be computed. count: sequences to draw; None for as many as are held out, at most DRAWN.
+    known: the training sequences. held_out: real sequences that it was not trained on; None for none. metrics: names,
+    or None for all that can be computed. count: sequences to draw; None for as many as are held out, at most DRAWN.
     """
 
     known: Tokens
@@ -40,7 +40,7 @@ class SequenceScoring:
 
     @property
     def oracle(self) -> str | None:
-        """The oracle of the training sequences, where they have one."""
+        """The oracle of the training sequences, if they have one."""
         return str(self.known.about["name"]) if self.known.about.get("kind") == "oracle" else None
 
     @property
@@ -51,14 +51,14 @@ class SequenceScoring:
 
     @property
     def of_what(self) -> tuple[str, tuple[str, ...]]:
-        """What the floor is of, in words, and the caveats."""
+        """A description of the sequences of the floor, and caveats."""
         if self.held_out is None:
             return f"{len(self._real())} of the training sequences", ()
         return told(self.held_out.about["name"], self.held_out.tokens, self.known.tokens, what="real sequences")
 
     @property
     def obstacles(self) -> Mapping[str, str]:
-        """Metrics that cannot be computed, and why."""
+        """Metrics that cannot be computed, with the reason."""
         found = {}
         if self.oracle is None:
             found["nll_oracle"] = "the training sequences are of no oracle"
@@ -68,11 +68,11 @@ class SequenceScoring:
         of, count = min(counts.items(), key=lambda one: one[1])
         for name, row in SEQUENCE_METRICS.items():
             if count < row.least and name not in found:
-                found[name] = f"it takes {row.least} sequences or more, and {of} are {count}"
+                found[name] = f"it takes {row.least} sequences or more, but {of} are {count}"
         return found
 
     def check(self) -> None:
-        """UsageError for a metric that was named and cannot be computed."""
+        """UsageError for a named metric that cannot be computed."""
         obstacles = self.obstacles
         for name in self.metrics or ():
             if name in obstacles:
@@ -106,9 +106,10 @@ class SequenceScoring:
         return {"written by the model": model.data.text(own), "real": model.data.text(real)}
 
     def of_real(self) -> Evaluation:
-        """The scores of real sequences in the place of generated ones: held-out ones, or else the last known ones.
+        """The scores of real sequences in place of generated ones: held-out sequences, or else the last training
+        sequences.
 
-        NLL-test is theirs under the oracle, which no generator can go below except by chance.
+        Their NLL-test is that under the oracle, the minimum for any generator except by chance.
         """
         rows, oracle = self._real(), self.oracle
 
@@ -120,7 +121,7 @@ class SequenceScoring:
 
     @property
     def _drawn(self) -> int:
-        """Sequences to draw."""
+        """Number of sequences to draw."""
         return self.count or min(DRAWN, max(3, len(self.held_out or self.known)))
 
     def _rows(self, tokens: Tensor) -> list[list[int]]:
@@ -133,11 +134,11 @@ class SequenceScoring:
 
     @property
     def _references(self) -> Tensor:
-        """References of BLEU: training sequences, of which none is rated."""
+        """References of BLEU: training sequences that are not scored themselves."""
         return self.known.tokens[: LIMIT if self.held_out is not None else min(LIMIT, len(self.known) // 2)]
 
     def _for_self_bleu(self, tokens: Tensor) -> list[list[int]]:
-        """Self-BLEU grows with the number of sequences, so that of real ones is of no more than are drawn."""
+        """Self-BLEU grows with the number of sequences, so at most as many real ones are used as are drawn."""
         return self._rows(tokens[: self._drawn])
 
     @property
@@ -181,13 +182,16 @@ class SequenceScoring:
             for metric, one in found.items()
         }
         own = self.oracle is not None
-        warnings = (f"Numbers under {self.oracle} are not those under another oracle, as the authors'.",) if own else ()
+        caveat = (
+            f"Numbers under {self.oracle} are not comparable with those under another oracle, such as the authors'."
+        )
+        warnings = (caveat,) if own else ()
         return Evaluation(
             metrics, self._provenance(name, count), comparable=not own, warnings=warnings, estimates=found
         )
 
     def _provenance(self, name: str, count: int) -> dict[str, object]:
-        """How it was measured; there is no extractor, and no weights but the model's."""
+        """How it was measured; there is no extractor, and no weights except the model's."""
         real = {**self.known.about, "digest": self.known.digest}
         return {
             **{"extractor": "none", "weights": "none", "weights_sha256": None, "published_weights": False},
@@ -202,7 +206,7 @@ class SequenceScoring:
 def sequence_scoring(
     training: Training, *, held_out: str | None, metrics: tuple[str, ...] | None, num_samples: int | None
 ) -> SequenceScoring:
-    """How a training's model is scored; UsageError for a metric that was named and cannot be computed.
+    """The scoring of a training's model; UsageError for a named metric that cannot be computed.
 
     held_out: a source of held-out sequences; None for further ones of the training's oracle, if it has one.
     """
@@ -225,7 +229,7 @@ def find_sequence_metrics(names: MetricNames) -> tuple[str, ...] | None:
 
 
 def rows_of(tokens: Tensor, vocabulary: Sequence[str]) -> list[list[int]]:
-    """Sequences as lists, each up to its end; one that ends at once keeps the end, so that it is not empty."""
+    """Sequences as lists, each up to its end; an empty one keeps the end token, so that it is not empty."""
     rows: list[list[int]] = tokens.tolist()
     end = vocabulary.index(END) if END in vocabulary else None
     return [row[: max(1, row.index(end))] if end in row else row for row in rows]

@@ -1,10 +1,10 @@
 """Metrics of token sequences: likelihoods under an oracle and under a model, BLEU and self-BLEU.
 
-They take sequences, and no features of images, so they are rows of SEQUENCE_METRICS, and not of
-`ganeval.metrics.METRICS`; `train_and_score` of a model of sequences computes them.
+They take sequences instead of image features, so they are rows of SEQUENCE_METRICS, not of `ganeval.metrics.METRICS`;
+`train_and_score` of a model of sequences computes them.
 
-NLL-oracle alone rewards a generator that only writes likely sequences: a temperature below 1 lowers it, down to below
-the entropy of the oracle. NLL-test of the same generator shows the price, so the two are to be read together.
+NLL-oracle alone rewards a generator that writes only likely sequences: a temperature below 1 lowers it, even below the
+entropy of the oracle. NLL-test of the same generator shows the cost, so read both together.
 """
 
 import math
@@ -31,7 +31,7 @@ Grams = Sequence[Counter[tuple[Hashable, ...]]]
 LIMIT = 500
 # Groups of the jackknife.
 GROUPS = 20
-# What a precision without a match counts as (method 1 of Chen and Cherry 2014).
+# The number of matches that counts for a precision without a match (method 1 of Chen and Cherry 2014).
 EPSILON = 0.1
 LOW_ENTROPY = "NLL-oracle also falls when a generator loses variety; compare it at equal NLL-test."
 
@@ -182,7 +182,7 @@ def self_bleu(fakes: TokenSequences, *, n: int = 4, limit: int = LIMIT) -> Estim
     chosen = fakes[:limit]
     made = _grams(chosen, n, limit, "fakes")
     if len(made) < 3:
-        raise MetricError(f"Self-BLEU compares a sequence with the others, and there are {len(made)}; give 3 or more.")
+        raise MetricError(f"Self-BLEU compares a sequence with others, but there are {len(made)}; give 3 or more.")
 
     def value(some: Collection[int]) -> float:
         first, second, holder = _two_largest({place: made[place] for place in some})
@@ -200,7 +200,7 @@ def self_bleu(fakes: TokenSequences, *, n: int = 4, limit: int = LIMIT) -> Estim
     return _estimate(value(range(len(made))), _jackknife(value, len(made)), f"self-BLEU-{n}, jackknife over sequences")
 
 
-# By name. The first decides which checkpoint is the best; NLL-oracle would decide for the one with the least variety.
+# By name. The first decides which checkpoint is the best; NLL-oracle would choose the one with the least variety.
 SEQUENCE_METRICS: Mapping[str, TaskMetric] = MappingProxyType(
     {
         "nll_test": TaskMetric(
@@ -237,14 +237,14 @@ SEQUENCE_METRICS: Mapping[str, TaskMetric] = MappingProxyType(
 
 
 def _check(tokens: Tensor, length: int, vocabulary: int, whose: str) -> None:
-    """MetricError for sequences that cannot be rated."""
+    """MetricError for sequences that cannot be scored."""
     if tokens.ndim != 2 or len(tokens) < 2 or tokens.shape[1] != length:
         raise MetricError(
-            f"There are sequences of shape {list(tokens.shape)}, and {whose} rates 2 or more of {length} tokens each."
+            f"There are sequences of shape {list(tokens.shape)}, but {whose} rates 2 or more of {length} tokens each."
         )
     low, high = int(tokens.min()), int(tokens.max())
     if low < 0 or high >= vocabulary:
-        raise MetricError(f"There are tokens from {low} to {high}, and {whose} knows those from 0 to {vocabulary - 1}.")
+        raise MetricError(f"There are tokens from {low} to {high}, but {whose} knows 0 to {vocabulary - 1}.")
 
 
 def _mean(values: Tensor, method: str) -> Estimate:
@@ -260,7 +260,7 @@ def _estimate(value: float, variance: float, method: str) -> Estimate:
 
 
 def _jackknife(value: Callable[[Collection[int]], float], count: int) -> float:
-    """The variance of a value, from leaving out each of some groups of rows in turn; there are `count` rows."""
+    """The jackknife variance of a value over groups of its `count` rows."""
     groups = min(GROUPS, count)
     left = [value([row for row in range(count) if row % groups != group]) for group in range(groups)]
     return (groups - 1) * float(np.var(left))
@@ -271,7 +271,7 @@ def _grams(rows: TokenSequences, n: int, limit: int, what: str) -> list[Grams]:
     if n < 1 or limit < 2:
         raise UsageError(f"BLEU has n-grams of 1 or more words and 2 or more references, not {n} and {limit}.")
     if len(rows) < 2:
-        raise MetricError(f"BLEU needs 2 or more {what}, and there are {len(rows)}.")
+        raise MetricError(f"BLEU needs 2 or more {what}, but there are {len(rows)}.")
     empty = next((place for place, row in enumerate(rows) if not len(row)), None)
     if empty is not None:
         raise MetricError(f"Number {empty} of the {what} has no words; leave out empty sequences.")
@@ -294,7 +294,7 @@ def _largest(references: Sequence[Grams]) -> Mapping[tuple[Hashable, ...], int]:
 def _two_largest(
     rows: Mapping[int, Grams],
 ) -> tuple[dict[tuple[Hashable, ...], int], dict[tuple[Hashable, ...], int], dict[tuple[Hashable, ...], int]]:
-    """The largest count of each n-gram, the largest in another sequence, and the sequence that has the first."""
+    """For each n-gram its largest count, the largest in another sequence, and the sequence with the first."""
     first: dict[tuple[Hashable, ...], int] = {}
     second: dict[tuple[Hashable, ...], int] = {}
     holder: dict[tuple[Hashable, ...], int] = {}
@@ -317,7 +317,7 @@ def _sentence(
         hits = sum(min(count, largest.get(gram, 0)) for gram, count in counts.items())
         if size == 0 and not hits:
             return 0.0
-        # A sequence shorter than n has no n-grams, which count as one without a match.
+        # A sequence shorter than n has no n-grams; it counts as having one n-gram without a match.
         logarithms.append(math.log((hits or EPSILON) / max(1, counts.total())))
     nearest = min(lengths, key=lambda other: (abs(other - length), other))
     brevity = 0.0 if length > nearest else 1 - nearest / length

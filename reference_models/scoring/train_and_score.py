@@ -1,4 +1,4 @@
-"""Train a model and score it: live, next to what it is compared with and to published numbers."""
+"""Train a model and score it: live, next to references and published numbers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ from reference_models.scoring.job import Job, ScoredRun, ScoringKeywords, Scorin
 from reference_models.scoring.sequence_job import SequencesJob
 from reference_models.scoring.translations import TranslationsJob
 
-# Multiple of a quick preset's steps: the preset shows in seconds that a model learns, this how well it learns.
+# Multiple of a quick preset's steps: the preset shows in seconds that a model learns; this shows how well.
 LONGER = 4
 
 
@@ -230,7 +230,7 @@ def score_seeds(
     known = next((folder for folder in folders if _has_begun(folder)), None)
     if known is None:
         raise UsageError(
-            f"{root} holds no run of a seed (seed-0, seed-1, ...) to go on with; `ganeval train-and-score --seeds N -o "
+            f"{root} holds no run of a seed (seed-0, seed-1, ...) to resume; `ganeval train-and-score --seeds N -o "
             "FOLDER` begins such runs."
         )
     plan = plan_from(Folder(known).read_config()["plan"])
@@ -282,7 +282,7 @@ def _train(
 
 
 def _job(plan: TrainingPlan, *, scored: bool, scoring: ScoringKeywords) -> Job:
-    """How the plan's model is scored. scored: whether also while it trains."""
+    """The job that scores the plan's model. scored: whether also during training."""
     options = ScoringOptions(**scoring)
     if options.held_out is not None:
         options = replace(options, held_out=as_spec(options.held_out, what="held_out"))

@@ -1,6 +1,6 @@
-"""Scoring a model that translates images: on held-out pairs, next to trivial methods that it must beat.
+"""Score a model that translates images: on held-out pairs, next to trivial methods that it must beat.
 
-The trivial methods are the input itself (enlarged by bicubic interpolation where it is smaller than the target), the
+The trivial methods are the input itself (enlarged by bicubic interpolation if it is smaller than the target), the
 mean of the training targets, and the target of the training pair whose input is nearest.
 """
 
@@ -34,7 +34,7 @@ from reference_models.scoring.seen import SampleTensors, told
 
 # Rows of samples.png.
 ROWS = 8
-# Numbers of the distances between inputs that are held at once.
+# Maximum number of distances between inputs in memory.
 BLOCK = 1 << 24
 # Why published numbers are not measured here.
 APART = (
@@ -47,7 +47,7 @@ APART = (
 class Asked:
     """Pairs to score on, uint8 on the CPU: inputs [N, C', H', W'] and their targets [N, C, H, W].
 
-    of: in words. caveats: about them.
+    of: their description. caveats: about them.
     """
 
     inputs: Tensor
@@ -57,10 +57,10 @@ class Asked:
 
 
 class TranslationsJob(Job):
-    """How a model that translates is scored. scored: whether it is also scored while it trains."""
+    """Scores a model that translates images. scored: whether it is also scored during training."""
 
     def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
-        """UsageError for options that metrics of pairs have no use for, and for names that do not exist."""
+        """UsageError for options that metrics of pairs do not have, and for unknown names."""
         super().__init__(options)
         self._scored, self._seed = scored, plan.seed
         self._asked: Asked | None = None
@@ -79,7 +79,7 @@ class TranslationsJob(Job):
         if self._held_out_spec is not None:
             check_kind(plan.recipe, self._held_out_spec)
             check_spec(self._held_out_spec)
-        # Names, options and size are checked on two pairs that differ a little: equal images have no PSNR.
+        # Names, options and size are checked on two pairs that differ slightly: equal images have no PSNR.
         rng, side = torch.Generator().manual_seed(0), plan.recipe.resolution
         grey = torch.randint(255, (2, 1, side, side), dtype=torch.uint8, generator=rng).expand(2, 3, side, side)
         self._evaluated(grey.contiguous(), grey + 1, name="a dry run")
@@ -125,14 +125,14 @@ class TranslationsJob(Job):
         )
 
     def _pairs(self, training: Training) -> Asked:
-        """The pairs to score on: held-out ones, or else those of the training."""
+        """The pairs to score on: held-out pairs, or else training pairs."""
         images, of, caveats = training.images, "training pairs, since none were held out", tuple[str, ...]()
         if self._held_out_spec is not None:
             images = read_held_out(self._held_out_spec, training)
             of, caveats = told(images.about["name"], *_compared(images, training.images), what="pairs")
         if not images.aligned or images.inputs is None:
             raise UsageError(
-                f"The images of {images.about['name']} are two unpaired sets, so that there is nothing to compare "
+                f"The images of {images.about['name']} are two unpaired sets, so there is nothing to compare "
                 "translations with; give pairs with --held-out pairs:INPUTS,TARGETS, or train without scores (`ganeval "
                 "train`), and compare `ganeval translate`'s images with the targets' (`ganeval fid`)."
             )
@@ -140,7 +140,7 @@ class TranslationsJob(Job):
         return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of, caveats)
 
     def scorer(self, training: Training) -> Scorer:
-        """Scores the model while it trains; at the first score, UsageError if there are no pairs to score on."""
+        """Scores the model during training; UsageError at the first score if there are no pairs to score on."""
 
         def score(model: Model) -> Evaluation:
             assert isinstance(model, Translator)
@@ -151,34 +151,34 @@ class TranslationsJob(Job):
         return score
 
     def _as_defined(self, targets: Tensor, outputs: Tensor, *, name: str) -> Evaluation:
-        """A trivial method's metrics, without those that are undefined for it, as is the PSNR of equal images."""
+        """A trivial method's metrics, without undefined ones, such as the PSNR of equal images."""
         try:
             return self._evaluated(targets, outputs, name=name)
         except MetricError as error:
-            # Of all metrics, those that are undefined are left out, and l1 never is.
+            # With "all" metrics, undefined ones are left out; l1 is always defined.
             every = self._evaluated(targets, outputs, name=name, metrics=ALL)
             named = self.options.metrics or ()
             defined = {metric: one for metric, one in every.metrics.items() if metric in named}
             return replace(every, metrics=defined, warnings=(f"Not measured: {error}",))
 
     def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str, metrics: MetricNames = None) -> Evaluation:
-        """metrics: None for those that were asked for."""
+        """metrics: None for the requested ones."""
         sides = [ArrayItems(pixels, name=of, kind="tensor") for pixels, of in ((targets, "targets"), (outputs, name))]
         chosen = metrics or self.options.metrics
         return ganeval.evaluate_pairs(*sides, metrics=chosen, options=self.options.options, seed=self._seed)
 
 
 def _compared(held_out: Images, known: Images) -> tuple[SampleTensors, SampleTensors]:
-    """What of held-out and training pairs must be equal for a pair to be known: the targets alone, of two sets."""
+    """The parts of held-out and training pairs that are equal if a pair is known; for two sets, only the targets."""
     if held_out.inputs is None or known.inputs is None or not known.aligned:
         return held_out.pixels, known.pixels
     return (held_out.inputs, held_out.pixels), (known.inputs, known.pixels)
 
 
 def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tuple[Tensor, str]]]:
-    """The training targets of the nearest inputs, where pairs are known; and every trivial method by name.
+    """The training targets of the nearest inputs, if pairs are known; and every trivial method by name.
 
-    Each method is its images, uint8 [N, C, H, W], and what it is in words.
+    Each method is given by its images, uint8 [N, C, H, W], and a description.
     """
     inputs, targets = known.tensors["inputs"].cpu(), known.pixels.cpu()
     channels, size = targets.shape[1], (targets.shape[2], targets.shape[3])
@@ -207,7 +207,7 @@ def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def nearest_rows(known: Tensor, asked: Tensor) -> Tensor:
-    """Of each asked image the number of the nearest known one, by Euclidean distance of pixels."""
+    """For each requested image, the index of the nearest known image, by Euclidean distance of pixels."""
     rows = known.flatten(1).float()
     chunk = max(1, BLOCK // len(rows))
     pieces = [torch.cdist(part.flatten(1).float(), rows).argmin(1) for part in asked.split(chunk)]  # type: ignore[no-untyped-call]

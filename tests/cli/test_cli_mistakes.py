@@ -36,7 +36,7 @@ USAGE = {
         "'vendi.order' must be a number",
     ),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
-    "no name": (("fid", "", "digits:test", *DIGITS), "An empty text names no images; the folder where you are is '.'"),
+    "no name": (("fid", "", "digits:test", *DIGITS), "An empty text names no images; the current folder is '.'"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
     "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),
     "negative seed": (("fid", *SETS, "--seed", "-1"), "--seed"),
@@ -154,7 +154,7 @@ def test_a_folder_that_is_gone_is_named(run: Run, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "gone").rmdir()
     result = run("fid", "digits:train", "digits:test", "--extractor", "digits")
     assert result.exit_code == 1
-    assert result.stderr == "error: The folder where you are was deleted; change to another one.\n"
+    assert result.stderr == "error: The current folder was deleted; change to another one.\n"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError(errno.EIO, "Input/output error"), KeyError("x")])

@@ -85,17 +85,17 @@ def test_splits_of_the_inception_score(run: Run, digits: tuple[str, str]) -> Non
     assert documents(run, "is", digits[1], "--splits", "2", "--option", "is.splits=2")["is"]["options"]["splits"] == 2
     result = run("is", digits[1], *DIGITS, "--splits", "1", "--option", "is.splits=2")
     assert result.exit_code == 2
-    assert "--splits is 1 and --option is.splits is 2; give one of them." in result.stderr
+    assert "--splits is 1, but --option is.splits is 2; give one of them." in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("prdc", "--k", "3", "--option", "prdc.k=4"), "--k is 3 and --option prdc.k is 4"),
+        (("prdc", "--k", "3", "--option", "prdc.k=4"), "--k is 3, but --option prdc.k is 4"),
         (("prdc", "--k", "3", "--option", "recall.k=4"), "both are one option"),
         (
             ("kid", "--subset-size", "5", "--option", "kid.subset_size=6"),
-            "--subset-size is 5 and --option kid.subset_size",
+            "--subset-size is 5, but --option kid.subset_size",
         ),
         (("nn", "--distance", "cosine", "--option", "nn.distance=euclidean"), "--distance is cosine"),
         (

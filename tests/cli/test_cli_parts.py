@@ -18,7 +18,7 @@ def test_shards_stand_for_the_folder(run: Run, digits: tuple[str, str], tmp_path
     assert printed.stdout == f"{parts[2]}: features of 16 of 40 images\n"
     again = run("extract", digits[0], "-o", parts[2], "--shard", "3/3", *DIGITS, "-v")
     assert again.stdout.splitlines() == [
-        f"{parts[2]}: features of 16 of 40 images; they were there already, and nothing was read",
+        f"{parts[2]}: features of 16 of 40 images; they already existed, so nothing was read",
         "skipped   0",
         "features  64",
         "logits    10",

@@ -77,6 +77,6 @@ def test_a_url_is_refused_where_a_path_is_needed(run: Run, arguments: tuple[str,
     """It is named as it was given, without secrets, and not as a folder that does not exist."""
     failed = run(*arguments)
     assert failed.exit_code == 2
-    assert "is a URL, and a path on this machine is needed here" in failed.stderr
+    assert "is a URL, but a path on this machine is needed here" in failed.stderr
     assert "://" in failed.stderr
     assert "secret" not in failed.output

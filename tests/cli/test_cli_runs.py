@@ -93,9 +93,9 @@ def test_one_run_a_side_gets_no_verdict(run: Run, there: Path) -> None:
         ("real --runs A=a1, --runs B=b1", "has an empty place"),
         ("real --runs a1 --runs B=b1", "'a1' does not say which method"),
         ("real b1 b2 --runs A=a1 --runs B=b1", "b1 is given together with --runs"),
-        ("--runs A=a1 --runs B=b1", "Say what a1 is measured against"),
+        ("--runs A=a1 --runs B=b1", "Give the reals to measure a1 against"),
         ("real --runs A=a1,zz --runs B=b1", "zz does not exist"),
-        ("real --runs A=a1 --runs B=b1.json", "a1 is to be measured, and b1.json is a saved result"),
+        ("real --runs A=a1 --runs B=b1.json", "a1 is to be measured, but b1.json is a saved result"),
         ("real --runs A=a1.json --runs B=b1.json", "real would not be read"),
         ("--runs A=a1.json --runs B=a1.json", "a1.json is a run of A and of B"),
         ("--runs A=a1.json --runs B=c*.json", "No file matches c*.json"),
@@ -191,7 +191,7 @@ def test_seeds_of_a_semi_supervised_model_are_draws_of_labels(
         ("--variant gan --seeds 2 --train-images 100 -o new", "--train-images takes other images for every seed"),
         ("--variant gan --seeds 2 -o taken", "taken exists and is not an empty folder"),
         ("--resume taken --seeds 2", "taken holds no run of a seed"),
-        ("--resume several", "several holds runs of several seeds; say how many"),
+        ("--resume several", "several holds runs of several seeds; give their number"),
     ],
 )
 def test_seeds_that_cannot_be_trained_are_refused(

@@ -103,7 +103,7 @@ def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path
         ),
         (2, ("--metrics", "fid,precision"), "'precision' cannot be measured here (training images: 2, fakes: 2)"),
         (9, ("--metrics", "kid", "--num-samples", "2", "--option", "kid.subset_size=1000"), "'kid' cannot be measured"),
-        (9, ("--metrics", "cas"), "'cas' needs the class of every image, and gan is not conditional"),
+        (9, ("--metrics", "cas"), "'cas' needs the class of every image, but gan is not conditional"),
         (9, ("--metrics", "fid", "--option", "cas.seed=1"), "options for 'cas', which is not measured"),
     ],
 )
@@ -134,7 +134,7 @@ def test_two_images_are_scored_as_far_as_can_be(run: Run, tmp_path: Path) -> Non
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more, batch=2)
     assert done.exit_code == 0, done.output
     assert rows(done)["fid"][4] == "-"
-    assert "floor: Halves can be measured of 4 images or more, found 2." in done.stderr
+    assert "floor: Halves need at least 4 images, found 2." in done.stderr
     assert {"samples.png", "neighbours.png", "result.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert (tmp_path / "page.html").exists()
 

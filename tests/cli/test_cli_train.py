@@ -92,7 +92,7 @@ def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
     assert "loss/generator" in run("history", tmp_path / "run", "--metric", "loss/generator").stdout
     refused = run("history", tmp_path / "run", "--metric", "coverage")
     assert refused.exit_code == 2
-    assert "is a training run, and its log holds no 'coverage': " in refused.stderr
+    assert "is a training run, but its log has no 'coverage': " in refused.stderr
     assert "--plot draws saved results" in run("history", tmp_path / "run", "--plot", tmp_path / "h.svg").stderr
 
 
@@ -125,7 +125,7 @@ def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no variant": (("-o", "r"), "Say what to train with --variant"),
+    "no variant": (("-o", "r"), "Give a model to train with --variant"),
     "no folder": (("--variant", "gan"), "-o RUN"),
     "unknown variant": (("--variant", "gna", "-o", "r"), "did you mean 'gan'?"),
     "unknown preset": (("--variant", "gan", "--preset", "papr", "-o", "r"), "did you mean 'paper'?"),
@@ -153,7 +153,7 @@ MISTAKES = {
     ),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
-    "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "fp16 is a precision to score in"),
+    "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "fp16 is only for scoring"),
     "unknown scheme": (("--variant", "gan", "--data", "digts:train", "-o", "r"), "did you mean 'digits'?"),
     "unknown alarm": ((*SMALL, "--stop-on", "colapse", "-o", "r"), "did you mean 'collapse'?"),
     "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),

@@ -130,7 +130,7 @@ def test_a_classifiers_error_stands_beside_its_rivals(tmp_path: Path) -> None:
     assert (cells[0], cells[-2:]) == ("test_error", ["lower", "450"])
     assert all(" ± " in cell for cell in cells[1:4])
     assert "held out: digits:test; ± is over these images, after one draw of 20 labels: --seeds N" in done.stdout
-    assert "labels alone: its classifier, trained for as many steps on these labels" in done.stdout
+    assert "labels alone: its classifier, trained for the same number of steps on only these labels" in done.stdout
     written = json.loads((tmp_path / "run/result.json").read_text())
     schema = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(written, schema)
@@ -157,7 +157,7 @@ def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Pat
     done = invoke(*paper, *where, "--metrics", "fid")
     assert done.exit_code == 0, done.output
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("published fid")]
-    assert line.endswith("not compared; published for cifar10:train, and this run learned from digits:train")
+    assert line.endswith("not compared; published for cifar10:train, but this run learned from digits:train")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Pat
         (("--report", "missing/page.html"), "does not exist"),
         (("--extractor", "pixels", "--metrics", "is"), "needs logits"),
         (("--held-out", "nowhere/at/all"), "does not exist"),
-        (("--held-out", "oracle:5,5,5"), "learns from images, and 'oracle:5,5,5' is a source of sequences"),
+        (("--held-out", "oracle:5,5,5"), "learns from images, but 'oracle:5,5,5' is a source of sequences"),
         (("--protocol", "cleen"), "did you mean 'clean'"),
     ],
 )

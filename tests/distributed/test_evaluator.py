@@ -62,7 +62,7 @@ def test_images_that_two_ranks_took_in_are_counted(found: dict[int, list[dict[st
     for rank in found[2]:
         count, (of_reals, of_fakes) = rank["padded"]
         assert count == 42
-        assert of_reals.startswith("real: 1 of 42 images are equal to one that another process took in")
+        assert of_reals.startswith("real: 1 of 42 images equal an image of another process")
         assert of_fakes.startswith("fake: 20 of 40 images")
 
 

@@ -350,9 +350,9 @@ def test_images_are_split_or_drawn(tmp_path: Path) -> None:
         ({"variant": "gun"}, "'gun' is not a variant"),
         ({"variant": "pix2pix"}, "pix2pix makes no images from latents"),
         ({"variant": "seqgan"}, "seqgan makes no images from latents"),
-        ({"variant": "ssgan"}, "ssgan learns labels itself"),
+        ({"variant": "ssgan"}, "ssgan learns labels, but"),
         ({"variant": "dcgan"}, "The network of dcgan cannot learn a table"),
-        ({"labels_per_class": 50, "splits": 10}, "10 draws of 50 rows of each class share no row, which takes 500"),
+        ({"labels_per_class": 50, "splits": 10}, "10 disjoint draws of 50 rows of each class need 500"),
         ({"data": "table:rows.csv"}, "names no label column"),
         ({"data": "nowhere:x"}, "nowhere"),
     ],
@@ -387,7 +387,7 @@ def test_held_out_images_that_are_not_apart_are_told_of(tmp_path: Path) -> None:
     assert found.notes[0].startswith(f"7 of the 8 held-out images are images of {data}, too")
     assert (
         found.notes[1]
-        == "Classes of the held-out images were taken for the model's by their place: 0 for cat, 1 for dog."
+        == "Classes of the held-out images were matched to the model's by position: 0 for cat, 1 for dog."
     )
 
 

@@ -104,7 +104,7 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
 def test_a_foreign_file_of_torch_is_refused(tmp_path: Path, content: object) -> None:
     """A file of torch that is readable but not a checkpoint is refused."""
     torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(CheckpointError, match="no checkpoint of ganeval"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of ganeval"):
         checkpoint.load(tmp_path / "last.pt")
 
 
@@ -130,7 +130,7 @@ def test_another_version_is_refused(saved: Path) -> None:
 
 def test_another_variant_is_refused(saved: Path) -> None:
     """With both names."""
-    with pytest.raises(CheckpointError, match="is of the variant 'gan', and 'dcgan' is needed"):
+    with pytest.raises(CheckpointError, match="is of the variant 'gan', but 'dcgan' is needed"):
         checkpoint.load(saved, variant="dcgan")
 
 
@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(saved: Path, training: Trai
     """The error has the system's message and says that the old checkpoint is intact, which is true."""
     before = saved.read_bytes()
     with pytest.raises(
-        CheckpointError, match=r"step 3 could not be written \(File too large\); the one .* is still good"
+        CheckpointError, match=r"step 3 could not be written \(File too large\); the previous one is still valid"
     ):
         checkpoint.save(saved, training, {})
     assert saved.read_bytes() == before
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(saved: Path, training: Trai
 
 def test_a_full_disk_names_the_checkpoints_that_are_left(saved: Path, training: Training, full_disk: None) -> None:
     """If a checkpoint of a step cannot be written, the last one stays, and the message names it."""
-    with pytest.raises(CheckpointError, match=r"those that were written before are still good: last\.pt\. Make room"):
+    with pytest.raises(CheckpointError, match=r"the previous ones are still valid: last\.pt\. Make room"):
         checkpoint.save(saved.with_name("step-00000003.pt"), training, {})
 
 

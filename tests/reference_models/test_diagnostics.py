@@ -79,7 +79,7 @@ def test_a_healthy_run_raises_nothing() -> None:
     verdict = diagnostics.verdict()
     looked = "no sign of divergence, mode collapse, vanishing gradients or imbalance."
     assert verdict.startswith(f"Nothing suspicious: {looked}")
-    assert verdict.endswith("Not checked, because nothing was logged that shows it: overfitting.")
+    assert verdict.endswith("Not checked, because the numbers for it were not logged: overfitting.")
     assert Diagnostics().verdict().startswith("Nothing was checked.")
 
 
@@ -255,10 +255,10 @@ def test_final_scores_near_the_floor_or_within_their_error_raise_nothing() -> No
 def test_scores_without_a_floor_are_named_as_not_judged() -> None:
     """Metrics without a floor are listed as not judged, and the others are judged."""
     silent = final(floor={}, fid=68.5, diversity=0.0015)
-    assert "\nNot judged, because the noise floor lacks them: fid, diversity." in silent
+    assert "\nNot judged, because the noise floor has no value for them: fid, diversity." in silent
     mixed = final(floor={"diversity": 1.0}, fid=68.5, diversity=0.0015)
     assert mixed.startswith("collapse")
-    assert "\nNot judged, because the noise floor lacks them: fid." in mixed
+    assert "\nNot judged, because the noise floor has no value for them: fid." in mixed
     assert "Not judged" not in final(fid=0.9)
     judged = Diagnostics()
     judged.final(900, scored(recall=0.9), scored(recall=0.93))
@@ -280,7 +280,8 @@ def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:
     diagnostics = Diagnostics()
     (found,) = diagnostics.logs(7, {**HEALTHY, "loss/generator": math.inf}, model)
     assert (found.alarm, found.step) == ("divergence", 7)
-    assert found.saw == "loss/generator is inf; weights, gradients and buffers are still finite, so it arose in a loss."
+    cause = "weights, gradients and buffers are still finite, so it comes from a loss"
+    assert found.saw == f"loss/generator is inf; {cause}."
     assert diagnostics.logs(8, {**HEALTHY, "loss/generator": math.nan}, model) == []
     with torch.no_grad():
         model[2].bias.fill_(math.nan)

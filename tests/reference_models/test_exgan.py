@@ -59,7 +59,7 @@ def test_an_exemplar_is_the_next_image_of_the_identity() -> None:
     assert torch.equal(labels[found], labels)
     assert sorted(found.tolist()) == list(range(60))
     assert bool((found != torch.arange(60)).all())
-    with pytest.raises(UsageError, match="2 of 3 classes have one image only"):
+    with pytest.raises(UsageError, match="2 of 3 classes have only one image"):
         partners(torch.tensor([0, 1, 1, 3]))
 
 

@@ -192,8 +192,8 @@ def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
     inception, digits = Settings(device="cpu"), Settings(extractor="digits", device="cpu")
     for targets, data, settings, reason in (
         ((parzen,), "digits:train", inception, "does not measure parzen-log-likelihood"),
-        ((of_draws,), "digits:train", inception, "published as the mean of 10 draws, and this is one run; --seeds N"),
-        ((FID,), "mnist:train", inception, "published for digits:train, and this run learned from mnist:train"),
+        ((of_draws,), "digits:train", inception, "published as the mean of 10 draws, but this is one run; --seeds N"),
+        ((FID,), "mnist:train", inception, "published for digits:train, but this run learned from mnist:train"),
         ((other,), "digits:train", inception, "under a protocol that ganeval does not have: of their own"),
         ((FID,), "digits:train", digits, "scored with digits"),
     ):

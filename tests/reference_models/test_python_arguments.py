@@ -97,7 +97,7 @@ def test_steps_and_epochs_are_not_both_scored(tmp_path: Path) -> None:
     ("given", "reason"),
     [
         ({"save_every": 1.5}, "save_every is 1.5; it is a number of steps"),
-        ({"stop_on": "collapse"}, "stop_on is several names of alarms, found the text 'collapse'"),
+        ({"stop_on": "collapse"}, "stop_on must be a list of alarm names, found the text 'collapse'"),
         ({"stop_on": ("colapse",)}, "There is no alarm 'colapse'; did you mean 'collapse'"),
     ],
 )
@@ -121,7 +121,7 @@ def test_classes_are_words_or_numbers(run: Path) -> None:
     """A text of several characters is not as many classes."""
     sampler = reference_models.open_sampler(run, device="cpu")
     assert sampler.find_classes([1, "3"]) == [1, 3]
-    with pytest.raises(UsageError, match=r"Classes are several words or numbers, found the text '13'; write \['13'\]"):
+    with pytest.raises(UsageError, match=r"Classes must be a list of names or numbers, found '13'; write \['13'\]"):
         sampler.find_classes("13")
 
 

@@ -307,7 +307,7 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
 def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
     """A finished run is not resumed unless there are more steps."""
     small_run(tmp_path / "run").run()
-    with pytest.raises(UsageError, match="is at step 6, its last; --steps takes it further"):
+    with pytest.raises(UsageError, match="is at step 6, its last; give a larger --steps to train longer"):
         resume(tmp_path / "run")
     assert resume(tmp_path / "run", steps=7).training.plan.recipe.steps == 7
 
@@ -315,7 +315,8 @@ def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
 def test_a_run_does_not_go_back(stopped: Path) -> None:
     """A step that is passed is refused, with the step of the run."""
     with pytest.raises(
-        UsageError, match="is at step 3 already, and --steps is 2; give more than 3, or leave it out to go on to step 6"
+        UsageError,
+        match="is already at step 3, but --steps is 2; give more than 3, or leave it out to continue",
     ):
         resume(stopped, steps=2)
     with pytest.raises(UsageError, match="--steps is 2; give 3 or more, or leave it out"):

@@ -105,7 +105,7 @@ def test_a_relative_path_is_found_from_another_working_directory(
     config = json.loads((tmp_path / "run/config.json").read_text())
     del config["data_at"]
     (tmp_path / "run/config.json").write_text(json.dumps(config))
-    with pytest.raises(SourceError, match=r"cannot be read from data: .* say where with --data SOURCE"):
+    with pytest.raises(SourceError, match=r"cannot be read from data: .* give their location with --data SOURCE"):
         resume(tmp_path / "run", steps=5)
     resume(tmp_path / "run", steps=5, asked={"data": "../data"})
     assert resume(tmp_path / "run", steps=5).training.step == 4
@@ -153,7 +153,7 @@ def test_a_run_of_an_earlier_version_with_gaps_in_its_labels_says_why(tmp_path: 
     data = {"channels": 1, "resolution": 8, "classes": 6}
     torch.save({**document, "data": data, "digest": "0" * 32}, path)
     loop.folder.note({"digest": "0" * 32})
-    with pytest.raises(UsageError, match="took their labels for 6 classes"):
+    with pytest.raises(UsageError, match="counted 6 classes in their labels"):
         resume(tmp_path / "run", steps=3)
 
 

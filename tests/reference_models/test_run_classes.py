@@ -237,7 +237,7 @@ def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) 
     """Names from a checkpoint that are unsafe as paths are written to an .npz instead."""
     model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("fine", name)))
     source = GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0)
-    with pytest.raises(UsageError, match=r"cannot be called so; write an \.npz"):
+    with pytest.raises(UsageError, match=r"cannot be the name of one; write an \.npz"):
         write_samples(source, tmp_path / "samples")
     assert list(tmp_path.iterdir()) == []
 
@@ -245,7 +245,7 @@ def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) 
 def test_classes_of_one_name_make_no_folder(tmp_path: Path) -> None:
     """Classes of equal names would be mixed in folders, which is refused."""
     model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("a", "a")))
-    with pytest.raises(UsageError, match="two classes are called alike"):
+    with pytest.raises(UsageError, match="two classes have the same name"):
         write_samples(GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0), tmp_path / "samples")
 
 
@@ -282,7 +282,7 @@ def test_held_out_classes_are_the_models_whatever_their_order(
     assert places.labels is not None
     assert places.labels.tolist() == [0] * 4 + [2] * 4
     assert places.caveat is not None
-    assert "by their place: 0 for circle, 2 for dot." in places.caveat
+    assert "by position: 0 for circle, 2 for dot." in places.caveat
 
 
 def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path
     data = folders(tmp_path / "data", ["a", "b"])
     run_on(data, tmp_path / "run")
     (data / "b").rename(data / "c")
-    with pytest.raises(UsageError, match="classes were called a, b and are called a, c"):
+    with pytest.raises(UsageError, match="classes were named a, b and are now named a, c"):
         resume(tmp_path / "run", steps=2)
 
 

@@ -162,7 +162,7 @@ def test_truncated_latents_follow_the_normal_law_between_the_bounds() -> None:
 
 def test_truncation_is_refused_where_it_means_nothing() -> None:
     """A uniform distribution has no tails, and a bound must be above 0."""
-    with pytest.raises(UsageError, match=r"uniformly within \[-1, 1\], which leaves nothing to truncate"):
+    with pytest.raises(UsageError, match=r"uniformly within \[-1, 1\], so there is nothing to truncate"):
         Sampler(model_of("dcgan"), truncation=0.7)
     with pytest.raises(UsageError, match=r"bgan draws its latents uniformly within \[0, 1\]"):
         Sampler(model_of("bgan"), truncation=0.7)

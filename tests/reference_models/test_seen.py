@@ -19,7 +19,7 @@ def test_rows_are_compared_by_their_content() -> None:
     words, caveats = told("mixed", torch.cat([known[[3, 1, 1]], known + 24]), known, what="images")
     assert words == "mixed, 7 images, 3 of which it was trained on"
     assert [text.split(", so that")[0] for text in caveats] == [
-        "3 of the 7 held-out images are among those that the model was trained on"
+        "3 of the 7 held-out images are training data of the model"
     ]
 
 

@@ -440,17 +440,17 @@ def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
         train_and_score("seqgan", tmp_path / "b", chosen=small, extractor="digits")
     with pytest.raises(UsageError, match="'fid' is not a metric of sequences"):
         train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["fid"])
-    with pytest.raises(UsageError, match="sequences, which have no resolution"):
+    with pytest.raises(UsageError, match="sequences, which take no resolution"):
         train_and_score("seqgan", tmp_path / "b", chosen={**small, "resolution": 8})
     with pytest.raises(
-        UsageError, match="'self_bleu' cannot be measured here: it takes 3 sequences or more, and those"
+        UsageError, match="'self_bleu' cannot be measured here: it takes 3 sequences or more, but those"
     ):
         train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["self_bleu"], num_samples=2, device="cpu")
     few = train_and_score("seqgan", tmp_path / "few", data="oracle:5,6,60", chosen=small, num_samples=2, device="cpu")
     assert list(few.scores.evaluation.metrics) == ["nll_test", "nll_oracle", "bleu"]
     (tmp_path / "two.txt").write_text("a b\nb a\n")
     with pytest.raises(
-        UsageError, match=r"No metric can be measured here .*bleu: it takes 2 sequences or more, and the"
+        UsageError, match=r"No metric can be measured here .*bleu: it takes 2 sequences or more, but the"
     ):
         train_and_score("seqgan", tmp_path / "b", data=f"text:{tmp_path / 'two.txt'}", chosen={**small, "batch": 2})
     assert not (tmp_path / "b").exists()

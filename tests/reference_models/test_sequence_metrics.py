@@ -118,7 +118,7 @@ def test_nll_test_is_the_models_own() -> None:
     for alpha in (1.0, 2.0):
         expected = -model.log_likelihood(tokens, alpha=alpha).mean().item()
         assert nll_test(model, tokens, alpha=alpha).value == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(MetricError, match="tokens from 10 to 10, and the model knows those from 0 to 9"):
+    with pytest.raises(MetricError, match="tokens from 10 to 10, but the model knows 0 to 9"):
         nll_test(model, torch.full((2, 4), 10))
 
 
@@ -133,7 +133,7 @@ def test_a_temperature_lowers_nll_oracle_below_the_entropy() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     """Too few or empty sequences, other lengths and tokens, impossible options."""
     tokens = Oracle.of(ORACLE).tokens()
-    with pytest.raises(MetricError, match=r"shape \[1, 4\], and the oracle rates 2 or more of 4 tokens"):
+    with pytest.raises(MetricError, match=r"shape \[1, 4\], but the oracle rates 2 or more of 4 tokens"):
         nll_oracle(tokens[:1], ORACLE)
     with pytest.raises(MetricError, match=r"shape \[400, 3\]"):
         nll_oracle(tokens[:, :3], ORACLE)
@@ -141,7 +141,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         nll_oracle(tokens - 1, ORACLE)
     with pytest.raises(SourceError, match="is not an oracle"):
         nll_oracle(tokens, "oracle:x")
-    with pytest.raises(MetricError, match="needs 2 or more references, and there are 1"):
+    with pytest.raises(MetricError, match="needs 2 or more references, but there are 1"):
         bleu([[1], [2]], [[1]])
     with pytest.raises(MetricError, match="Number 1 of the fakes has no words"):
         bleu([[1], []], [[1], [2]])

@@ -219,7 +219,7 @@ def test_factors_that_do_not_fit_are_refused() -> None:
         with pytest.raises(UsageError, match=r"has inputs of \d+ and targets of 32 pixels"):
             read_images(plan)
     with pytest.raises(
-        UsageError, match=r"larger by 2 times here, and these are of 4 pixels .* targets of 16; give lowres:"
+        UsageError, match=r"larger by 2 times here, but these have 4 pixels .* targets of 16; give lowres:"
     ):
         build_model(SMALL, Data(3, 16, input_channels=3, input_resolution=4))
     with pytest.raises(UsageError, match="by 2 or 4 times, not by 3"):

@@ -296,11 +296,11 @@ def test_too_few_labels_are_refused() -> None:
     labels = torch.tensor([0, 0, 0, 0, 1, 2])
     with pytest.raises(UsageError, match="labelled is 2, and there are 3 classes; choose 3 or more"):
         balanced(labels, 2, seed=0)
-    with pytest.raises(UsageError, match="takes 2 images of class 1, counted from 0, and there are 1"):
+    with pytest.raises(UsageError, match="needs 2 images of class 1 \\(counted from 0\\), but there are 1"):
         balanced(labels, 6, seed=0)
-    with pytest.raises(UsageError, match="ssgan learns from labels, and these images have none"):
+    with pytest.raises(UsageError, match="ssgan learns from labels, but these images have none"):
         SSGAN.parts({"images": torch.zeros(6, 1, 8, 8, dtype=torch.uint8)}, recipe_of(), 0)
-    with pytest.raises(UsageError, match="ssgan learns from labels, and these images have none"):
+    with pytest.raises(UsageError, match="ssgan learns from labels, but these images have none"):
         build_model(recipe_of(), Data(1, 8))
     with pytest.raises(UsageError, match="smoothing of ssgan is 1"):
         built(smoothing=1.0)

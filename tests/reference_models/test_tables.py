@@ -40,7 +40,7 @@ def test_a_csv_file_is_features_and_a_label_column(tmp_path: Path) -> None:
     [
         ("", "is empty; it must have a line with the names"),
         ("\n\n", "is empty"),
-        ("a,kind\n", "names of columns and no row"),
+        ("a,kind\n", "names of columns but no row"),
         ("a,b\n1,2\n", "no column 'kind'; choose from: a, b"),
         ("a,Kind\n1,2\n", "no column 'kind'; did you mean 'Kind'"),
         ("kind\nx\n", "no column besides 'kind'"),

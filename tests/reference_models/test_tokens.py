@@ -130,16 +130,16 @@ def test_a_spec_without_data_is_refused_before_torch_is_needed(spec: str, messag
 
 def test_another_oracle_is_not_held_out() -> None:
     """Its vocabulary and length must be those of the training."""
-    with pytest.raises(SourceError, match="3 tokens per sequence, of 5, and the model learns 3, of 4"):
+    with pytest.raises(SourceError, match="3 tokens per sequence, of 5, but the model learns 3, of 4"):
         load_tokens("oracle:5,3,10", known=load_tokens("oracle:4,3,10").data)
 
 
 def test_other_specs_are_of_images() -> None:
     """Reading them as sequences, or sequences as images, is an error of usage that says who learns what."""
-    with pytest.raises(UsageError, match=r"gan learns from images, and 'oracle:' is a source of seq.*\(seqgan\)"):
+    with pytest.raises(UsageError, match=r"gan learns from images, but 'oracle:' is a source of seq.*\(seqgan\)"):
         make_plan("gan", data="oracle:")
     with pytest.raises(
-        UsageError, match="seqgan learns from sequences, and 'digits:train' is not a source of sequences"
+        UsageError, match="seqgan learns from sequences, but 'digits:train' is not a source of sequences"
     ):
         make_plan("seqgan", data="digits:train")
     with pytest.raises(UsageError, match="'digits:train' is not a source of sequences"):

@@ -210,7 +210,7 @@ def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TrainingError, match=r"step 4 could not be written \(No space left on device\).*still good"):
+    with pytest.raises(TrainingError, match=r"step 4 could not be written \(No space left on device\).*still valid"):
         loop.run()
     monkeypatch.undo()
     assert named(loop.folder) == ["last"]
@@ -230,7 +230,7 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
 
     before = signal.getsignal(signal.SIGINT)
     loop = small_run(tmp_path / "run", callbacks=Callbacks(monitors=[interrupt]))
-    with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` continues"):
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
     assert signal.getsignal(signal.SIGINT) is before
@@ -360,7 +360,7 @@ def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
 def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
     """Neither a run nor another folder is overwritten, and the message says what to do."""
     small_run(tmp_path / "run")
-    with pytest.raises(UsageError, match=r"holds a run already; go on with it .*--resume"):
+    with pytest.raises(UsageError, match=r"already holds a run; resume it .*--resume"):
         small_run(tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.tex").touch()
@@ -522,7 +522,7 @@ def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
     for image in range(3):
         Image.new("L", (16, 16), image).save(tmp_path / f"{image}.png")
     plan = make_plan("cgan", data=str(tmp_path), chosen={"batch": 2, "resolution": 16})
-    with pytest.raises(UsageError, match="learns from labels, and these images have none"):
+    with pytest.raises(UsageError, match="learns from labels, but these images have none"):
         start(plan, tmp_path / "run")
     assert "cgan" in VARIANTS
 

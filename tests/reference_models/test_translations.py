@@ -163,7 +163,7 @@ def test_held_out_pairs_that_are_training_pairs_are_counted(tmp_path: Path) -> N
     data = "edges:digits:test"
     scored = train_and_score("pix2pix", tmp_path / "run", data=data, held_out=data, chosen=SMALL, device="cpu")
     assert scored.scores.against == "edges:digits:test, 450 pairs, 450 of which it was trained on"
-    assert scored.scores.caveats[0].startswith("450 of the 450 held-out pairs are among those")
+    assert scored.scores.caveats[0].startswith("450 of the 450 held-out pairs are training data")
 
 
 def test_options_of_images_are_refused_for_translations(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_stream_is_translated_to_its_end(run: Path, tmp_path: Path) -> None:
 def test_other_sizes_need_a_network_that_allows_them(run: Path, any_size: Translator, tmp_path: Path) -> None:
     """pix2pix's U-Net takes 16 x 16 alone; CycleGAN's takes any, also sides that are no multiples of 4."""
     images = torch.zeros(1, 3, 10, 22, dtype=torch.uint8)
-    with pytest.raises(UsageError, match="22 x 10 pixels, and this network translates images of 16 x 16"):
+    with pytest.raises(UsageError, match="22 x 10 pixels, but this network translates only images of 16 x 16"):
         translate(open_translator(run, device="cpu"), images, tmp_path / "no.npz")
     assert not (tmp_path / "no.npz").exists()
     translate(any_size, images, tmp_path / "out.npz")

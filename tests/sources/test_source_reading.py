@@ -170,7 +170,7 @@ def test_too_many_skips_fail_after_all():
 
 def test_not_one_readable_image_is_an_error():
     """Skipping all images is an error."""
-    with pytest.raises(SourceError, match="not one image could be read"):
+    with pytest.raises(SourceError, match="no image could be read"):
         images_of(ItemSource(Counted(1, broken={0}), name="counted"), on_error="skip")
 
 
