@@ -212,7 +212,7 @@ def test_a_scoring_that_fails_says_that_the_training_is_kept(
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, "--resolution", "8")
     assert done.exit_code == 1
     assert (
-        f"kept in {tmp_path / 'run'}: `ganeval train-and-score --resume {tmp_path / 'run'}` scores it again"
+        f"complete, in {tmp_path / 'run'}: `ganeval train-and-score --resume {tmp_path / 'run'}` scores it again"
         in done.stderr
     )
     assert (tmp_path / "run/checkpoints/last.pt").exists()

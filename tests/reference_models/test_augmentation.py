@@ -384,7 +384,7 @@ def test_held_out_images_that_are_not_apart_are_told_of(tmp_path: Path) -> None:
     asked = {"labels_per_class": 2, "splits": 2, "chosen": {"steps": 1, "resolution": 8, "batch": 2}, "device": "cpu"}
     data, others = str(tmp_path / "images"), str(tmp_path / "others")
     found = reference_models.augment(data, variant="cgan", held_out=others, **asked)  # type: ignore[arg-type]
-    assert found.notes[0].startswith(f"7 of the 8 held-out images are images of {data}, too")
+    assert found.notes[0].startswith(f"7 of the 8 held-out images are also images of {data}")
     assert (
         found.notes[1]
         == "Classes of the held-out images were matched to the model's by position: 0 for cat, 1 for dog."

@@ -50,7 +50,7 @@ def test_data_may_be_a_path(tmp_path: Path) -> None:
     scored = reference_models.score_run(tmp_path / "run", **asked)
     assert scored.scores.references_of["floor"].startswith(str(tmp_path / "images"))
     for given in (torch.zeros(4, 1, 8, 8, dtype=torch.uint8), np.zeros((4, 8, 8, 1), dtype=np.uint8), ["a.png"]):
-        with pytest.raises(UsageError, match=r"data is a source as text.*save images in memory as an \.npz"):
+        with pytest.raises(UsageError, match=r"data must be a source as text.*save images in memory as an \.npz"):
             trained(tmp_path / "other", data=given)
 
 
@@ -96,7 +96,7 @@ def test_steps_and_epochs_are_not_both_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"save_every": 1.5}, "save_every is 1.5; it is a number of steps"),
+        ({"save_every": 1.5}, "save_every is 1.5; it must be a number of steps"),
         ({"stop_on": "collapse"}, "stop_on must be a list of alarm names, found the text 'collapse'"),
         ({"stop_on": ("colapse",)}, "There is no alarm 'colapse'; did you mean 'collapse'"),
     ],

@@ -153,7 +153,7 @@ def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path
     assert [line["rate/generator"] for line in log.lines()] == pytest.approx([2e-3 * (1 + 0.75 + 0.5 + 0.25) / 4])
     longer = resume(tmp_path / "run", steps=8, intervals=Intervals(sample_every=0, log_every=1))
     assert longer.notices[0] == (
-        "The learning rates of this run depend on its length, which is now 8 steps and not 4; at step 4 they change to "
+        "The learning rates of this run depend on its length, which is now 8 steps, not 4; at step 4 they change to "
         "those of a run of this length: discriminator 0 to 0.001, generator 0 to 0.001."
     )
     longer.run()

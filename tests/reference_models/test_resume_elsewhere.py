@@ -182,7 +182,7 @@ def test_a_gpu_run_goes_on_on_a_cpu(tmp_path: Path) -> None:
         assert_same_state(before["model"], loop.training.model.state_dict())
         assert (loop.training.step, [loop.training.seen]) == (before["step"], before["seen"])
         assert loop.notices
-        assert "trained with cuda so far" in loop.notices[0]
+        assert "so far it was trained with cuda" in loop.notices[0]
         assert "random numbers of the losses (latents, dropout) start again" in loop.notices[0]
         loop.run()
         states.append(loop.training.state())

@@ -145,7 +145,7 @@ def test_labels_that_are_no_classes_are_said_by_name(tmp_path: Path) -> None:
     assert images.labels is None
     assert images.unlabelled is not None
     assert "[2] is -1" in images.unlabelled
-    with pytest.raises(UsageError, match=r"cgan learns from labels, and .* not classes: .*\[2\] is -1"):
+    with pytest.raises(UsageError, match=r"cgan learns from labels, but .* not classes: .*\[2\] is -1"):
         Training(make_plan("cgan", chosen={"batch": 4}), images)
     assert Training(make_plan("gan", chosen={"batch": 4, "resolution": 8}), images).model.data.classes is None
 

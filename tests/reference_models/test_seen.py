@@ -18,9 +18,7 @@ def test_rows_are_compared_by_their_content() -> None:
     assert told("new", known + 24, known, what="images") == ("new, 4 images it was not trained on", ())
     words, caveats = told("mixed", torch.cat([known[[3, 1, 1]], known + 24]), known, what="images")
     assert words == "mixed, 7 images, 3 of which it was trained on"
-    assert [text.split(", so that")[0] for text in caveats] == [
-        "3 of the 7 held-out images are training data of the model"
-    ]
+    assert [text.split(", so ")[0] for text in caveats] == ["3 of the 7 held-out images are training data of the model"]
 
 
 def test_a_pair_is_known_by_both_of_its_images() -> None:

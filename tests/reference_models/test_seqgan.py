@@ -354,7 +354,7 @@ def test_filters_are_no_wider_than_sequences() -> None:
 
 def test_a_latent_has_a_number_per_token() -> None:
     """Another size is refused with both numbers."""
-    with pytest.raises(UsageError, match="its latent, which has 12, and these sequences have 6 tokens"):
+    with pytest.raises(UsageError, match="its latent, which has 12, but these sequences have 6 tokens"):
         build_model(QUICK, SequenceData(6, ("0", "1")))
 
 

@@ -615,7 +615,7 @@ def test_a_number_of_the_log_is_read_as_a_curve(tmp_path: Path) -> None:
 def test_a_number_that_the_log_lacks_is_refused(tmp_path: Path) -> None:
     """The error names the nearest that the log holds; what an alarm says is no number."""
     small_run(tmp_path / "run", {"score_every": 6}, Callbacks(scorer=scored(9.0, 8.0))).run()
-    with pytest.raises(UsageError, match=r"holds no 'kid': did you mean 'fid'"):
+    with pytest.raises(UsageError, match=r"its log has no 'kid': did you mean 'fid'"):
         read_curve(tmp_path / "run", "kid")
     (tmp_path / "alarm").mkdir()
     (tmp_path / "alarm" / "log.jsonl").write_text('{"step": 1, "alarm": "collapse", "text": "it is", "final": true}\n')
