@@ -17,6 +17,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 import hypothesis
 import pytest
 import torch
+from made_once import Once, once_in
 from warm import served, shareable, shared
 
 from ganeval.extractors import EXTRACTORS
@@ -125,17 +126,15 @@ def python() -> Iterator[Sequence[str]]:
 
 
 @pytest.fixture(scope="session")
-def untrained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seeded random Inception weights in the published layout; made once for all the processes of a run."""
-    from filelock import FileLock
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """once(name, make): a folder with what make(folder) writes, made once for all the processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    return once_in(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
+
+@pytest.fixture(scope="session")
+def untrained_weights(once: Once) -> Path:
+    """Seeded random Inception weights in the published layout."""
     from ganeval.extractors.untrained import untrained_weights
 
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    path = shared / "untrained.pth"
-    with FileLock(f"{path}.lock"):
-        if not path.exists():
-            untrained_weights(path, seed=0)
-    return path
+    return once("untrained", lambda folder: untrained_weights(folder / "untrained.pth", seed=0)) / "untrained.pth"

@@ -132,7 +132,7 @@ def test_a_package_replaces_no_row_of_ours(site: Path) -> None:
     assert numbers["one"] == 1
     assert numbers.usable() == OWN
     ours, odd = sorted(numbers.problems(), key=lambda text: "'ONE'" in text)
-    assert ours == "The package greedy_numbers 1.5 declares a number 'one', which is ours already: it is ignored."
+    assert ours == "The package greedy_numbers 1.5 declares a number 'one', which is built in: it is ignored."
     assert "'ONE', which is not a usable name" in odd
 
 

@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,9 @@ def check_installed() -> None:
         raise UsageError(f"A report needs {' and '.join(missing)}: pip install 'ganeval[report]'.")
 
 
+@cache
 def _environment() -> "Environment":
+    """The templates, which are compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

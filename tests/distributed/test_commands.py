@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from core_helpers import write_folder
 from distributed.forked import run
+from made_once import Once
 from sklearn.datasets import load_digits
 
 import ganeval
@@ -63,34 +64,36 @@ model = Shades()
 
 
 @pytest.fixture(scope="module")
-def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(python: Sequence[str], once: Once) -> Path:
     """The output of every command, in one process and in two."""
-    folder = tmp_path_factory.mktemp("commands")
-    images = np.repeat((load_digits().images / 16 * 255).astype(np.uint8)[..., None], 3, -1)
-    for name, part in {
-        "real": images[:90],
-        "fake": images[90:170],
-        "other": images[170:240] // 2,
-        "more": images[240:310],
-        "few": images[:5],
-    }.items():
-        np.savez(folder / f"{name}.npz", images=part)
-    write_folder(folder / "pairs", 9)
-    write_folder(folder / "twins", 9, seed=1)
-    write_folder(folder / "damaged", 40)
-    (folder / "damaged" / "33.png").write_bytes(b"nothing")
-    (folder / "shades.py").write_text(SHADES)
-    for number in (1, 2):
-        part = folder / f"part-{number}-of-2.npz"
-        ganeval.extract_features(folder / "real.npz", part, shard=(number, 2), extractor="digits", cache=False)
-    for name in ("fake", "other", "more"):
-        settings: Any = {"metrics": ["fid"], "extractor": "digits", "num_samples": 70, "cache": False}
-        found = ganeval.evaluate(folder / "real.npz", folder / f"{name}.npz", **settings)
-        (folder / f"{name}.json").write_text(found.to_json())
-    told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
-    (folder / "commands.json").write_text(json.dumps(told))
-    run(python, "commands", folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        images = np.repeat((load_digits().images / 16 * 255).astype(np.uint8)[..., None], 3, -1)
+        for name, part in {
+            "real": images[:90],
+            "fake": images[90:170],
+            "other": images[170:240] // 2,
+            "more": images[240:310],
+            "few": images[:5],
+        }.items():
+            np.savez(folder / f"{name}.npz", images=part)
+        write_folder(folder / "pairs", 9)
+        write_folder(folder / "twins", 9, seed=1)
+        write_folder(folder / "damaged", 40)
+        (folder / "damaged" / "33.png").write_bytes(b"nothing")
+        (folder / "shades.py").write_text(SHADES)
+        for number in (1, 2):
+            part = folder / f"part-{number}-of-2.npz"
+            ganeval.extract_features(folder / "real.npz", part, shard=(number, 2), extractor="digits", cache=False)
+        for name in ("fake", "other", "more"):
+            settings: Any = {"metrics": ["fid"], "extractor": "digits", "num_samples": 70, "cache": False}
+            found = ganeval.evaluate(folder / "real.npz", folder / f"{name}.npz", **settings)
+            (folder / f"{name}.json").write_text(found.to_json())
+        told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
+        (folder / "commands.json").write_text(json.dumps(told))
+        run(python, "commands", folder)
+
+    return once("commands", make)
 
 
 def _undated(document: object) -> object:

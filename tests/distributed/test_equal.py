@@ -15,6 +15,7 @@ import torch
 from core_helpers import write_folder
 from distributed.forked import run
 from distributed.jobs import JOBS
+from made_once import Once
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -26,13 +27,15 @@ SIZES = (2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], once: Once) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them got, by the number and the rank."""
-    folder = tmp_path_factory.mktemp("distributed")
-    _files(folder)
-    run(python, "jobs", folder, 1, *SIZES)
-    assert not list(folder.glob("host-*/*"))
-    results = {}
+
+    def make(folder: Path) -> None:
+        _files(folder)
+        run(python, "jobs", folder, 1, *SIZES)
+        assert not list(folder.glob("host-*/*"))
+
+    folder, results = once("distributed", make), {}
     for size in (1, *SIZES):
         results[size] = [json.loads((folder / f"{size}-{rank}.json").read_text()) for rank in range(size)]
     return results

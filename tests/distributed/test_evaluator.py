@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 from distributed.forked import run
+from made_once import Once
 
 SIZES = (1, 2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], once: Once) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them found, by the number and the rank."""
-    folder = tmp_path_factory.mktemp("evaluators")
-    run(python, "evaluators", folder, *SIZES)
+    folder = once("evaluators", lambda folder: run(python, "evaluators", folder, *SIZES))
     return {size: [json.loads((folder / f"{size}-{rank}.json").read_text()) for rank in range(size)] for size in SIZES}
 
 

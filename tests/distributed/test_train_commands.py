@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from distributed.forked import run
+from made_once import Once
 
 from reference_models import train
 
@@ -31,15 +32,17 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(python: Sequence[str], once: Once) -> Path:
     """The output of every command, in one process and in two."""
-    folder = tmp_path_factory.mktemp("trained")
-    for variant, name in (("gan", "drawing"), ("cyclegan", "translating")):
-        train(variant, folder / name, chosen={"steps": 1}, device="cpu")
-    told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
-    (folder / "commands.json").write_text(json.dumps(told))
-    run(python, "commands", folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        for variant, name in (("gan", "drawing"), ("cyclegan", "translating")):
+            train(variant, folder / name, chosen={"steps": 1}, device="cpu")
+        told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
+        (folder / "commands.json").write_text(json.dumps(told))
+        run(python, "commands", folder)
+
+    return once("trained", make)
 
 
 def told(folder: Path, name: str, size: int, rank: int) -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_no_error_bar_where_no_image_can_be_left_out() -> None:
     """With just enough images for the radius the value has no error, and the method says why."""
     estimate = probabilistic(features(5, 3, 0), features(5, 3, 1))["p_precision"]
     assert estimate.standard_error is None
-    assert "no image more than the radius needs" in estimate.method
+    assert "no more images than the radius needs" in estimate.method
 
 
 @pytest.mark.parametrize(

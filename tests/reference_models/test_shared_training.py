@@ -8,15 +8,15 @@ import torch
 from distributed.forked import run
 from distributed.trainings import CASES, IN_MORE, apart, furthest
 from engine_helpers import assert_same_state
+from made_once import Once
 
 SIZES = (1, 2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], once: Once) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them found, by the number and the rank."""
-    folder = tmp_path_factory.mktemp("trainings")
-    run(python, "trainings", folder, *SIZES)
+    folder = once("trainings", lambda folder: run(python, "trainings", folder, *SIZES))
     return {size: [torch.load(folder / f"{size}-{rank}.pt") for rank in range(size)] for size in SIZES}
 
 

@@ -102,7 +102,7 @@ def test_one_image_missing(here, side):
 def test_two_files_of_one_name(here):
     """Both are named."""
     (here / "b" / "3.png").write_bytes(encode(OTHERS[0]))
-    with pytest.raises(SourceError, match=r"b/3\.bmp and b/3\.png have one name"):
+    with pytest.raises(SourceError, match=r"b/3\.bmp and b/3\.png have the same name"):
         open_pairs("pairs:a,b")
 
 
