@@ -166,7 +166,8 @@ def main(*, runs: int) -> None:
         ]
         parts.append(
             table(
-                [title, "alarm", "runs with alarm", "first raised at (median)" if wrong else "upper bound (95%)"], rows
+                [title, "alarm", "runs with alarm", "first raised at check (median)" if wrong else "upper bound (95%)"],
+                rows,
             )
         )
     figures = {case.name: asdict(one) for case, one in found.items()}

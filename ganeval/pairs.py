@@ -229,7 +229,7 @@ def _evaluations(
 
 
 def _rows(names: PairMetricNames) -> tuple[Mapping[str, PairMetric], list[str]]:
-    """The rows of the metrics, and the errors of other packages' metrics if "all" were requested."""
+    """The rows of the metrics, and the errors of other packages' metrics if "all" was requested."""
     if isinstance(names, str) and names == ALL:
         return PAIR_METRICS.usable(), PAIR_METRICS.problems()
     return find_rows(USUAL if names is None else names, PAIR_METRICS), []

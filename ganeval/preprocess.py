@@ -209,7 +209,7 @@ def _filtered(
     support: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """A filter widened by the scale factor, cut to whole pixels around each centre, and renormalised.
+    """A filter, widened by the scale factor when downscaling, cut to whole pixels around each centre, and renormalised.
 
     dtype: the dtype in which the tool computes centres and weights (Pillow: float64, PyTorch: float32).
     """

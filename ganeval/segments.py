@@ -24,8 +24,8 @@ from ganeval.parts import FeaturePart
 from ganeval.sources.base import ReadReport, Source
 from ganeval.sources.npz import write_array
 
-# Images per segment. Smaller sources have no segments. One process of Inception on a core reads them in minutes;
-# writing a segment takes less than 1% of that.
+# Images per segment. Sources with no more images have no segments. One process of Inception on a core reads a segment
+# in minutes; writing one takes less than 1% of that.
 SEGMENT = 2048
 # An extractor and one of its outputs.
 Key = tuple[Identity, Output]

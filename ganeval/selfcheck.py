@@ -247,7 +247,7 @@ def _encoders(device: str, weights: Path | None, progress: Progress) -> list[Sel
 
 
 def _known(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
-    """The outcome of a check against a published number; None if it cannot be measured here."""
+    """The outcome of a check against a published number; "not checked" if it cannot be measured here."""
     try:
         passed, detail = look()
     except GanevalError as error:

@@ -35,7 +35,7 @@ _TWICE = (
 
 @dataclass(slots=True)
 class StreamedSet:
-    """The images of one set so far.
+    """What is kept of the images of one set so far.
 
     Attributes:
         rows: float32 [n, D] by output, for every batch.
@@ -106,7 +106,7 @@ class StreamedSet:
         return team.gather(torch.cat([*labels, torch.empty(0, dtype=torch.int64, device="cpu")]))
 
     def state(self) -> dict[str, Any]:
-        """The images so far, as tensors and plain values."""
+        """The features, labels, pixel digests and report so far, as tensors and plain values."""
         report = {
             "conversions": dict(self.report.conversions),
             "range_use": dict(self.report.range_use),
@@ -138,7 +138,7 @@ class StreamedSet:
 
 
 def state_of(sets: Mapping[bool, StreamedSet], extractor: Identity) -> dict[str, Any]:
-    """The images of both sides so far, as tensors and plain values, for a checkpoint that `torch.load` reads."""
+    """What is kept of the images of both sides, as tensors and plain values that `torch.load` reads."""
     states = {name: sets[real].state() for real, name in SIDES.items()}
     of_sets = {key: {name: state[key] for name, state in states.items()} for key in _OF_SETS}
     return {"extractor": list(extractor), **of_sets}

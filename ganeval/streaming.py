@@ -187,7 +187,7 @@ class Evaluator:
         self._sets = sets_of(state, self._of, self._outputs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The arguments and the images so far; the extractor is opened again."""
+        """The arguments and the features so far; the extractor is opened again."""
         options = {name: dict(some) for name, some in self._how["options"].items()}
         return {"how": {**self._how, "options": options}, "state": self.state_dict()}
 

@@ -96,7 +96,7 @@ def computed(name: str, metric: Metric, arrays: Sequence[Tensor], **options: obj
 
 
 def check_metric(metric: str | Metric | Callable[..., object]) -> None:
-    """Check the contract of metrics: a pure function that returns a valid estimate, or raises a reason, for any input.
+    """Check the contract of metrics: a pure function with a valid estimate, or a MetricError, for any input.
 
     Args:
         metric: Its name, where it is registered or declared by an installed package; a function of feature arrays; or a

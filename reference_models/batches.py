@@ -100,7 +100,7 @@ class Tensors:
         counts = {len(pieces) for pieces in chunks.values()}
         if len(counts) > 1:
             rows = ", ".join(f"{name} {len(tensor)}" for name, tensor in self._present().items())
-            raise UsageError(f"A batch with {rows} rows cannot be processed in {parts} parts; choose fewer.")
+            raise UsageError(f"A batch with these rows ({rows}) cannot be processed in {parts} parts; choose fewer.")
         return [
             replace(self, **dict(zip(chunks, pieces, strict=True))) for pieces in zip(*chunks.values(), strict=True)
         ]

@@ -287,7 +287,7 @@ class _BatchNorm(torch.autograd.Function):
             return *(None if one is None else next(found) for one in needed), None, None
         scale = (variance + ctx.eps).rsqrt()
         # The gradient for constant mean and variance, corrected by sums of the gradient and of its product with the
-        # input.
+        # normalised input.
         direct, products, sums = torch.ops.aten.native_batch_norm_backward(
             gradient, given, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )

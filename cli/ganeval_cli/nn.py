@@ -104,7 +104,8 @@ def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
             f"{four_digits(details['ratio'])} (fakes against half of the reals; 1: as far as reals)",
         )
     yield "exact copies", f"{details['duplicates']:.0f}"
-    yield "near copies", f"{details['near_duplicates']:.0f} (up to {details['unsuspicious']:.0f} are not suspicious)"
+    expected = f"{details['unsuspicious']:.0f} expected of fakes as good as reals"
+    yield "near copies", f"{details['near_duplicates']:.0f} ({expected})"
 
 
 def _suspicious(pairs: "Sequence[NearestImages]", output: OutputOptions) -> str:

@@ -3,9 +3,9 @@
     def test_no_worse(ganeval):
         assert ganeval.score("digits:train", "samples/", extractor="digits") in ganeval.tolerance
 
-A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` finds in
-pytest's root folder; the baseline of a test is next to its file, in ganeval-baselines/, and `pytest --ganeval-update`
-writes it. A test fails if it has a baseline and compares nothing with it.
+A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` would
+find in pytest's root folder; the baseline of a test is next to its file, in ganeval-baselines/, and
+`pytest --ganeval-update` writes it. A test fails if it has a baseline and compares nothing with it.
 """
 
 import os

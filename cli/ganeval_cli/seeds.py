@@ -39,7 +39,7 @@ def _draws_text(draws: "LabelDraws") -> str:
         return with_error(one.mean, one.standard_error), interval_text(one.interval, one.mean, one.standard_error)
 
     rows = [(method, *cells(own), *cells(gap)) for method, own, gap in draws.methods()]
-    head = ("classifier", "test_error", "95% interval", f"{model} minus it", "95% interval")
+    head = ("classifier", "test_error", "95% interval", f"{model} minus this", "95% interval")
     return (
         f"{Table(head, rows).text()}\n\n± and intervals are over {len(draws.errors[model])} draws of {draws.labelled} "
         f"labels, one for each seed, and for differences draw by draw; all errors are of the same {draws.held_out} "

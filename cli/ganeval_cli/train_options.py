@@ -33,7 +33,7 @@ class Wanted:
     given: Mapping[str, object]
 
     def to_resume(self, output: Path | None) -> tuple[int | None, Mapping[str, object]]:
-        """The target number of steps, and the settings that a resumed run must have; UsageError for other options."""
+        """The target number of steps, and settings a resumed run must have; UsageError for --output and --epochs."""
         if output is not None or self.epochs is not None:
             raise UsageError("--resume continues in the run's own folder, to --steps; leave --output and --epochs out.")
         from reference_models import check_data

@@ -217,7 +217,7 @@ def _pooling(network: Any) -> Callable[[Tensor], Tensor]:
         try:
             given = call(pixel_values=inputs)
         except (TypeError, ValueError) as error:
-            raise ExtractorError(f"{type(network).__name__} does not take only images: {error}") from error
+            raise ExtractorError(f"{type(network).__name__} cannot be called with images only: {error}") from error
         pooled: Tensor | None = getattr(given, "pooler_output", None)
         if pooled is None:
             raise ExtractorError(

@@ -212,4 +212,4 @@ def _estimate(found: object) -> Estimate:
         raise MetricError(
             f"The function returned {value} for these sets; if it is undefined, raise a MetricError with the reason."
         )
-    return Estimate(value, None, None, "the function's value; it gives no standard error")
+    return Estimate(value, None, None, "the function's value; the function gives no standard error")

@@ -119,10 +119,10 @@ def common_modes(
 ) -> list[CommonMode]:
     """The most common modes of the fakes, which `fkea` counts, with the images that show each mode best.
 
-    A mode is an eigenvector of the matrix from whose eigenvalues `fkea` computes the entropy. An image belongs to it by
-    the component of its Fourier features along this vector. If all images are somewhat alike at this bandwidth, the
-    first mode is what they have in common, and its images are those in the middle of the set. Modes of equal share are
-    determined only up to a rotation. For the modes of the reals, pass the reals as fakes too.
+    A mode is an eigenvector of the matrix from whose eigenvalues `fkea` computes the entropy. How far an image belongs
+    to it is given by the component of its Fourier features along this vector. If all images are somewhat alike at this
+    bandwidth, the first mode is what they have in common, and its images are those in the middle of the set. Modes of
+    equal share are determined only up to a rotation. For the modes of the reals, pass the reals as fakes too.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype; used only for the bandwidth.

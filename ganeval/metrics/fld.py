@@ -32,7 +32,8 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 # The authors' optimizer: learning rate of Adam, maximum number of passes, images per step; the fit ends when the mean
 # loss of the last passes has changed by less than STILL.
 RATE, PASSES, BATCH, LAST, STILL = 0.5, 50, 10_000, 5, 5e-4
-# The limit of log-variances, up and down; they start at the squared distance to the nearest image plus NEAREST.
+# Log-variances are limited to -LARGEST to LARGEST. Variances start at the squared distance to the nearest image plus
+# NEAREST, per dimension.
 LARGEST, NEAREST = 40.0, 1e-3
 # The fit has one more component, at the mean of the images; their distances to it are multiplied by this.
 TOWARDS_MEAN = 0.9

@@ -84,7 +84,7 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
 
 
 def _check_for_evaluations(name: str, table: Registry[AnyRow], other: Registry[Any]) -> None:
-    """UsageError for a function of ganeval that is for direct calls, if the table has metrics of its name."""
+    """UsageError for a function of ganeval that is for direct calls, if either table has metrics of its name."""
     members = [known for known, row in table.usable().items() if name in (known, row.family)]
     if members:
         raise UsageError(f"{name}() is for direct calls: write one or more of {members} in its place.")

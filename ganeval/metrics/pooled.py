@@ -21,7 +21,7 @@ class Pooled:
         self._count = 0
 
     def add(self, statistic: Tensor) -> None:
-        """Add the statistic of the next pair; all pairs have the same shape."""
+        """Add the statistic of the next pair; the statistics of all pairs have one shape."""
         if len(self._groups) < GROUPS:
             self._groups.append(statistic.clone())
         else:

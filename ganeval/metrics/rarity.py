@@ -129,7 +129,7 @@ def _balls(real: Tensor, k: int) -> Balls:
 
 
 def _of_fakes(centres: Balls, fakes: Rows, cover: Cover | None) -> FloatArray:
-    """The scores of fakes; the balls that they lie in are added to the cover."""
+    """The scores of fakes; their pairs with nearby centres are added to the cover."""
     least = torch.full((len(fakes),), math.inf, dtype=torch.float64, device=fakes.features.device)
     for (near,) in near_rows(((centres, False),), fakes):
         if cover is not None:

@@ -123,7 +123,10 @@ def realism_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 5) -> T
 
 
 class _Neighbourhoods:
-    """The balls of reals. kept, rows, squares: numbers, features and squared radii of those below the median radius."""
+    """The balls of reals with a radius above 0 and below the median.
+
+    kept, rows, squares: their numbers, features and squared radii.
+    """
 
     def __init__(self, real: Tensor, k: int) -> None:
         check_neighbours(k)

@@ -52,7 +52,7 @@ def select_report_data(real: ImageSet | None, fake: ImageSet, *, created: str, s
     Args:
         real: The reals with their features; None where there are only statistics of them.
         fake: The fakes with their features.
-        created: The time in the result.
+        created: When the result was measured, as the result states it.
         seed: The seed of all random choices.
     """
     left_out: dict[str, str] = {}

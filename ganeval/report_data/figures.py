@@ -15,7 +15,7 @@ from ganeval.report_data.image_set import ImageSet
 POINTS, CURVED, BARS = 500, 2000, 32
 # Wider features are reduced to this many components for the classifier and for clustering.
 WIDEST, CLUSTERED = 256, 64
-# Number of classes kept, in order of the difference of their shares.
+# Maximum number of classes; those whose shares differ most come first.
 MAX_CLASSES = 1000
 # The share of labelled reals that a classifier must classify correctly for its classes to count as the labels'.
 AGREEMENT = 0.5

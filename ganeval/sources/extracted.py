@@ -224,7 +224,7 @@ class PartFile:
             raise self.damaged(error) from error
 
     def blocks(self, output: str, start: int, stop: int) -> Iterator[FeatureArray]:
-        """Rows of an output, a bounded number at a time; SourceError at the end if they are damaged."""
+        """Rows of an output in bounded blocks; where all are read, SourceError at the end for damaged ones."""
         if stop == start:
             return
         if stop - start < self.header.count:

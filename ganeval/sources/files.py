@@ -88,7 +88,7 @@ def is_hidden(name: str) -> bool:
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
-    """A sort key with 2 before 10; names that differ only in leading zeros keep their plain order."""
+    """Sort names with 2 before 10; names that differ only in leading zeros keep their plain order."""
     return natsorted(sorted(names))
 
 

@@ -182,7 +182,7 @@ class GeneratorSource:
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
-            raise UsageError(f"{self.name} has no classes, so none can be requested; request no classes.")
+            raise UsageError(f"{self.name} has no classes, so none can be requested; leave the classes out.")
         wrong = [one for one in classes if not 0 <= one < self._classes]
         if wrong or not classes:
             found = f"found {wrong[0]}" if wrong else "found none"
@@ -216,7 +216,7 @@ class GeneratorSource:
             yield self._checked(drawn, count, slice(max(first - start, 0), stop - start), report)
 
     def _checked(self, drawn: object, count: int, taken: slice, report: ReadReport) -> Tensor:
-        """The images that `sample` returned, as uint8 [n, 3, H, W] on its device; GeneratorError otherwise."""
+        """The taken part of what `sample` returned, as uint8 [n, 3, H, W] on its device; GeneratorError otherwise."""
         if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
         images = as_tensor(drawn, where=f"{self.name}: sample({count})")

@@ -71,7 +71,7 @@ class Members:
                 found[link] = self._files[end]
             # A folder's images are read under its own name.
             elif not _has_folder(names, end) and _is_seen(link):
-                self._unread[link] = f"a link to {target}, which does not exist in the archive"
+                self._unread[link] = f"a link to {target}, which leads to no file in the archive"
         return {name: member for name, member in found.items() if _is_seen(name)}
 
     def remarks(self) -> Iterator[str]:

@@ -60,8 +60,8 @@ def parse_degradation(scheme: str, rest: str) -> Nested:
 def parse_pairs(scheme: str, rest: str, check: Callable[[str], None]) -> Nested:
     """The parts of `pairs:rest` or `unpaired:rest`.
 
-    Names may have commas: the sides are split at the only comma with a source on both sides. check: raises a
-    GanevalError for a text that is not a source. Raises UsageError if there is no such comma, or more than one.
+    Names may have commas: of several commas, the only one with a source on both sides splits the pair. check: raises a
+    GanevalError for a text that is not a source. Raises UsageError if none of several commas, or more than one, does.
     """
     source, _, last = rest.rpartition(",")
     if scheme == "pairs" and last == REVERSED:
@@ -76,7 +76,7 @@ def parse_pairs(scheme: str, rest: str, check: Callable[[str], None]) -> Nested:
 
 
 def not_understood(scheme: str, rest: str) -> UsageError:
-    """The error for a spec without its scheme's form."""
+    """The error for a spec that does not have its scheme's form."""
     return UsageError(f"'{scheme}:{redacted(rest)}' is not understood; write {FORMS[scheme]}.")
 
 

@@ -237,7 +237,7 @@ class _Parquet(_TableFile):
         wanted = f"{column}.bytes" if is_struct else column
         with (
             self._opened(self._metadata) as file,
-            # The reader must be deleted before its file is closed.
+            # The reader must be closed before its file.
             closing(file.iter_batches(rows, row_groups=[number], columns=[wanted], use_threads=False)) as batches,
         ):
             for batch in batches:

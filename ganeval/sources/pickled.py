@@ -250,7 +250,7 @@ def _scalar(element: object, content: object) -> NDArray[np.generic]:
 
 
 def _encoded(text: object, encoding: object = "latin1") -> bytes:
-    """Decode bytes as protocol 2 writes them."""
+    """The bytes that protocol 2 writes as a latin-1 text."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise _RefusedError("bytes in it are not written as pickle writes them.")
     return text.encode("latin1")

@@ -2,7 +2,7 @@
 torch.
 
 `oracle:V,T,N` is N sequences of T tokens from 0 to V - 1; `oracle:V,T,N,SEED` is from another oracle, and
-`oracle:V,T,N,SEED,SKIP` skips the first SKIP sequences of that oracle, so that they are held out from these.
+`oracle:V,T,N,SEED,SKIP` is N sequences of that oracle after its first SKIP, so they are held out from those.
 """
 
 from dataclasses import dataclass, replace

@@ -44,7 +44,7 @@ class UNet(nn.Module):
             before = inputs if level == 0 else widths[level - 1]
             layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(SLOPE)]
             layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=bias))
-            # Instance normalisation would turn a 1 x 1 image into 0.
+            # Normalised by its own statistics, a 1 x 1 image would be 0.
             if 0 < level < levels - 1:
                 layers.append(normalisation(norm, after))
             self.down.append(nn.Sequential(*layers))

@@ -90,7 +90,9 @@ def images_of(
     classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5". inputs and aligned: as in `Images`.
     """
     if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
-        raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; give one per image, of 0 or more.")
+        raise SourceError(
+            f"{len(labels)} labels do not fit {len(pixels)} images; give one label per image, each 0 or more."
+        )
     names: tuple[str, ...] | None = None
     if labels is not None:
         present, places = np.unique(labels.cpu().numpy(), return_inverse=True)

@@ -180,7 +180,7 @@ def _check_numbers(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> No
 
 
 def _vocabulary(scheme: str, lines: Sequence[tuple[int, Sequence[str]]], *, fills: bool) -> tuple[str, ...]:
-    """The padding word, then all words that occur, in order; for numbers, 0 to the largest."""
+    """All words that occur, in order, after the padding word if `fills`; for numbers, 0 to the largest."""
     if scheme == NUMBERS:
         return tuple(map(str, range(1 + max(int(word) for _, words in lines for word in words))))
     return (*[END] * fills, *sorted({word for _, words in lines for word in words}))

@@ -205,7 +205,7 @@ class Diagnostics:
         if self._unjudged:
             parts.append(f"Not judged, because the noise floor has no value for them: {', '.join(self._unjudged)}.")
         if unseen:
-            parts.append(f"Not checked, because the numbers for it were not logged: {_listed(unseen)}.")
+            parts.append(f"Not checked, because the numbers that they need were not logged: {_listed(unseen)}.")
         return "\n".join(parts)
 
     def state(self) -> dict[str, Any]:

@@ -38,9 +38,9 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     differs=(
-        "in a step the generator is updated after the discriminator, in the code before it; reals and fakes pass the "
-        "discriminator as one batch, with one power iteration for both; normalisation has an epsilon of 1e-5, "
-        "Chainer's is 2e-5"
+        "in a step the generator is updated after the discriminator, whereas the code updates it before; reals and "
+        "fakes pass the discriminator as one batch, with one power iteration for both; normalisation has an epsilon "
+        "of 1e-5, Chainer's is 2e-5"
     ),
     targets=(
         Target(

@@ -39,9 +39,9 @@ _CIFAR_ADAM = Adam(Linear(3e-4, 0.0, after=2 / 3), (0.5, 0.999))
 _QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 _DIFFERS = (
     "both players use one batch of unlabelled images, where the authors draw another for the generator; the "
-    "initialisation uses one batch of labelled images, theirs 500 images; the decay of the average of the weights is "
-    "smaller in the first steps, where theirs starts at 0; Adam's epsilon of 1e-8 is added to the root, theirs under "
-    "it, where it acts as 1e-4"
+    "initialisation uses one batch of labelled images, theirs 500 images; the average of the weights has a smaller "
+    "decay in the first steps, where the authors' average starts at 0; Adam's epsilon of 1e-8 is added to the root, "
+    "theirs under it, where it acts as 1e-4"
 )
 
 PAPER = Recipe(

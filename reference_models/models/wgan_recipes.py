@@ -36,7 +36,7 @@ PAPER = Recipe(
     optimizers={"discriminator": RMSprop(5e-5), "generator": RMSprop(5e-5)},
     settings=Settings(),
     differs="CIFAR-10 at 32 x 32 and 100,000 steps are our choice: the paper uses bedrooms at 64 x 64, and reports no "
-    "score; weights are clipped after each update of the critic, as in the paper, in the code before it",
+    "score; weights are clipped after each update of the critic, as in the paper; the code clips before it",
 )
 
 COLLECTION = collection(

@@ -43,8 +43,8 @@ class Sampler:
             if isinstance(model, SequenceModel):
                 instead = "; `ganeval sample RUN -o FILE.txt` writes its sequences"
             raise UsageError(
-                f"{model.recipe.variant} does not make images from latents, so it is not a generator of "
-                f"images{instead}."
+                f"{model.recipe.variant} does not make images from latents, so it cannot be sampled as "
+                f"a generator of images{instead}."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
             low, high = model.recipe.latent.interval

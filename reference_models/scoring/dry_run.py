@@ -1,7 +1,7 @@
 """Dry run: which metrics can be computed for given numbers of images and classes, before there are images.
 
 Whether a metric is defined depends on counts, classes and options, and rarely on the content of the images, so each is
-computed on random features. Metrics that depend on content are not checked here.
+computed on random features. Metrics that are defined or not depending on content are not checked here.
 """
 
 from collections.abc import Mapping

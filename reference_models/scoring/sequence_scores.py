@@ -26,7 +26,7 @@ DRAWN = 1000
 
 @dataclass(frozen=True, slots=True)
 class SequenceScoring:
-    """Scores of a model of sequences.
+    """Scores a model of sequences.
 
     known: the training sequences. held_out: real sequences that it was not trained on; None for none. metrics: names,
     or None for all that can be computed. count: sequences to draw; None for as many as are held out, at most DRAWN.

@@ -79,7 +79,7 @@ def test_a_healthy_run_raises_nothing() -> None:
     verdict = diagnostics.verdict()
     looked = "no sign of divergence, mode collapse, vanishing gradients or imbalance."
     assert verdict.startswith(f"Nothing suspicious: {looked}")
-    assert verdict.endswith("Not checked, because the numbers for it were not logged: overfitting.")
+    assert verdict.endswith("Not checked, because the numbers that they need were not logged: overfitting.")
     assert Diagnostics().verdict().startswith("Nothing was checked.")
 
 

@@ -507,7 +507,7 @@ def test_batches_of_several_sizes_are_split_or_refused() -> None:
     """Every tensor is split into equally many pieces, and one with too few rows is refused."""
     batch = SomeLabelled(torch.zeros(2, 1), torch.zeros(2), torch.zeros(4, 1))
     assert [(len(one.labelled), len(one.unlabelled)) for one in batch.split(2)] == [(1, 2), (1, 2)]
-    with pytest.raises(UsageError, match="labelled 2, labels 2, unlabelled 4 rows cannot be processed in 4 parts"):
+    with pytest.raises(UsageError, match=r"labelled 2, labels 2, unlabelled 4\) cannot be processed in 4 parts"):
         batch.split(4)
 
 
