@@ -157,7 +157,7 @@ def test_seeds_of_a_semi_supervised_model_are_draws_of_labels(
     assert done.exit_code == 0, done.output
     blocks = done.stdout.split("\n\n")
     head, *rows = blocks[2].splitlines()
-    assert head.split() == ["classifier", "test_error", "95%", "interval", "ssgan", "minus", "it", "95%", "interval"]
+    assert head.split() == ["classifier", "test_error", "95%", "interval", "ssgan", "minus", "this", "95%", "interval"]
     assert [row.split("  ")[0] for row in rows] == ["ssgan", "labels alone", "label spreading"]
     assert "over 2 draws of 100 labels, one for each seed" in blocks[3]
     assert "the same 450 held-out images" in blocks[3]
