@@ -60,6 +60,10 @@ def read_document(path: Path) -> Any:
     """The value of a JSON file; ResultError if the file is missing, not JSON, or damaged."""
     try:
         text = read_text(path)
+    except IsADirectoryError as error:
+        within = [path / "result.json", *sorted(path.glob("*/result.json"))]
+        such = next((f", such as {one}" for one in within if one.is_file()), "")
+        raise ResultError(f"{path} is a folder; give the file of a result{such}.") from error
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     except DocumentError as error:

@@ -97,9 +97,26 @@ def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """Missing files, folders and bytes that are not UTF-8 are errors with the file's name."""
     (tmp_path / "bytes.json").write_bytes(b"\xff")
-    for name, words in (("none.json", "No such file"), (".", "directory"), ("bytes.json", "not UTF-8 text")):
+    for name, words in (("none.json", "No such file"), (".", "is a folder"), ("bytes.json", "not UTF-8 text")):
         with pytest.raises(ResultError, match=words):
             read_result(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ((), "is a folder; give the file of a result."),
+        (("result.json", "seed-0/result.json"), "is a folder; give the file of a result, such as {}/result.json."),
+        (("seed-1/result.json", "seed-0/result.json"), "give the file of a result, such as {}/seed-0/result.json."),
+    ],
+)
+def test_the_error_for_a_folder_names_the_result_in_it(tmp_path: Path, results: tuple[str, ...], words: str) -> None:
+    """A run's folder is easily given for its result; one of several seeds holds theirs a level further down."""
+    for one in results:
+        (tmp_path / one).parent.mkdir(exist_ok=True)
+        save(tmp_path / one)
+    with pytest.raises(ResultError, match=re.escape(words.format(tmp_path))):
+        read_result(tmp_path)
 
 
 @pytest.fixture
