@@ -1,5 +1,6 @@
 """Images that are already decoded: tensors and arrays in memory, and .npy and .npz files."""
 
+import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -8,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.errors import SourceError
+from ganeval.errors import GanevalError, SourceError
 from ganeval.images import as_tensor, dense
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Fingerprint
+from ganeval.sources.base import Fingerprint, Group, ImageBatch
 from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
-from ganeval.sources.items import Item
+from ganeval.sources.items import Item, LoadedTogether
 from ganeval.sources.labels import Labelling
 from ganeval.sources.objects import Declared, image_batch, meant, no_range
 
@@ -80,6 +81,29 @@ class ArrayItems:
         label = None if self.labels is None else int(self.labels[index])
         return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
 
+    def bytes_to_load(self, count: int) -> int:
+        """Of the images as they are, and converted; other dtypes than uint8 take several copies."""
+        values = count * math.prod(self._images.shape[1:])
+        copies = 1 if self._range is None else 4
+        return values * self._images.dtype.itemsize * copies + 3 * values
+
+    def load_together(self, indices: Sequence[int]) -> LoadedTogether:
+        """Copies of these images, in one batch."""
+        chosen = self._images[list(indices)]
+        pixels = chosen.cpu() if isinstance(chosen, Tensor) else as_tensor(chosen, where=self.name)
+        pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels
+        try:
+            found = image_batch(pixels, Declared(floats=self._range), where=self.name)
+        except GanevalError:
+            # The error is about one image, and names it.
+            for index in indices:
+                self.load(index)
+            raise
+        images = found.images.contiguous()
+        labels = None if self.labels is None else tuple(int(self.labels[index]) for index in indices)
+        batch = ImageBatch((Group(tuple(range(len(images))), images),), digests_of(images), labels)
+        return LoadedTogether(batch, found.conversions, found.use)
+
     def digest(self, index: int) -> bytes:
         """Of the RGB pixels and their shape; the layout of the array does not matter."""
         return self.load(index).digest
@@ -117,6 +141,12 @@ class ArrayItems:
 def digest_of_pixels(pixels: Tensor) -> bytes:
     """Digest of uint8 [3, H, W] on the CPU: its shape, then its bytes in C order; strides do not matter."""
     return digest_of(repr(tuple(pixels.shape)).encode(), pixels.contiguous().numpy().data)
+
+
+def digests_of(images: Tensor) -> tuple[bytes, ...]:
+    """`digest_of_pixels` of every image of uint8 [N, 3, H, W] on the CPU."""
+    shape = repr(tuple(images.shape[1:])).encode()
+    return tuple(digest_of(shape, pixels.data) for pixels in images.contiguous().numpy())
 
 
 def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, where: str) -> bool:

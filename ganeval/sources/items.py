@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
-from ganeval.sources.ahead import in_order
+from ganeval.sources.ahead import WINDOW, in_order
 from ganeval.sources.base import Fingerprint, ImageBatch, Reading, ReadReport, batch_of, check_skips, part_of
 from ganeval.sources.budget import Budget
 
@@ -44,6 +44,36 @@ class Item:
     conversions: tuple[str, ...] = ()
     label: int | None = None
     range_use: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTogether:
+    """Images that were loaded in one piece.
+
+    Attributes:
+        batch: The images, of one size, with their digests and labels.
+        conversions: How each of them was converted.
+        range_use: How their values use the declared range, as `images.range_use` counts it.
+    """
+
+    batch: ImageBatch
+    conversions: tuple[str, ...] = ()
+    range_use: Counter[str] = field(default_factory=Counter)
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """Items that are loaded faster together than one by one, because they are small; all of them can be read."""
+
+    @abstractmethod
+    def bytes_to_load(self, count: int) -> int:
+        """The memory that loading `count` images takes, about."""
+        ...
+
+    @abstractmethod
+    def load_together(self, indices: Sequence[int]) -> LoadedTogether:
+        """What `load` gives for each of the indices, as one batch."""
+        ...
 
 
 @runtime_checkable
@@ -253,6 +283,9 @@ class ItemSource:
 
         A batch ends early if it would hold more than BATCH_BYTES, so large images come in small batches.
         """
+        if isinstance(self._items, Joint) and self._few_bytes(self._items, reading):
+            yield from _load_together(self._items, self._indices, reading, report)
+            return
         loads = (partial(self._items.load, index) for index in self._indices)
         workers = reading.workers if self._items.parallel else 1
         if isinstance(self._items, Distant) and self._items.is_remote:
@@ -261,6 +294,12 @@ class ItemSource:
         yield from load_batches(loads, reading, report, total=self._whole or len(self))
         if len(report.skipped) == len(self) and self._whole is None:
             raise nothing_read(self.name, report)
+
+    @staticmethod
+    def _few_bytes(items: Joint, reading: Reading) -> bool:
+        """Whether whole batches can be read ahead within the limits on memory."""
+        each = items.bytes_to_load(reading.batch_size)
+        return each <= BATCH_BYTES and each * (reading.workers + WINDOW + 1) <= AHEAD_BYTES
 
     def fingerprint(self) -> Fingerprint | None:
         """The key by which the cache finds these images; a subset has its own fingerprint."""
@@ -278,6 +317,19 @@ class ItemSource:
         if self._items.labels is not None:
             described["classes"] = len(set(self._items.labels))
         return described
+
+
+def _load_together(
+    items: Joint, indices: Sequence[int], reading: Reading, report: ReadReport
+) -> Generator[ImageBatch]:
+    """Whole batches, loaded ahead by threads, in order."""
+    starts = range(0, len(indices), reading.batch_size)
+    tasks = (partial(items.load_together, indices[start : start + reading.batch_size]) for start in starts)
+    with closing(in_order(tasks, workers=reading.workers, stop=Event())) as loading:
+        for loaded in loading:
+            report.conversions.update(dict.fromkeys(loaded.conversions, len(loaded.batch)))
+            report.range_use.update(loaded.range_use)
+            yield loaded.batch
 
 
 def load_batches(

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from source_helpers import batches_of, images_of, random_images, write_folder
 
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import GeneratorError, SourceError, UsageError
 from ganeval.evaluation import evaluate
-from ganeval.sources import open_source
+from ganeval.sources import ArrayItems, Reading, ReadReport, open_source
+from ganeval.sources import items as items_module
+from ganeval.sources.items import ItemSource
 
 
 def pixels(source):
@@ -79,6 +81,63 @@ def test_the_digests_of_a_reading_are_those_of_the_source(tmp_path):
         read = [digest for batch in batches_of(source) for digest in batch.digests]
         assert read == list(source.digests())
         assert len(read[0]) == 16
+
+
+COLOURS = random_images(11, 4, 5)
+ARRAYS = {
+    "channels last": (COLOURS, None),
+    "channels first": (np.ascontiguousarray(COLOURS.transpose(0, 3, 1, 2)), None),
+    "greyscale": (COLOURS[..., :1], None),
+    "every second of a tensor": (torch.from_numpy(COLOURS).permute(0, 3, 1, 2)[::2], None),
+    "floats": (torch.from_numpy(COLOURS[..., :1] / np.float32(255)).permute(0, 3, 1, 2), "[0,1]"),
+    "signed floats": (COLOURS.astype(">f8") / 127.5 - 1, "[-1,1]"),
+    "half precision": (torch.from_numpy(COLOURS).permute(0, 3, 1, 2).half() / 255, "[0,1]"),
+    "whole numbers": (COLOURS.astype(np.int64), "[0,255]"),
+}
+
+
+@pytest.mark.parametrize("num_samples", [None, 5])
+@pytest.mark.parametrize("batch_size", [1, 4, 50])
+@pytest.mark.parametrize(("images", "value_range"), ARRAYS.values(), ids=ARRAYS)
+def test_images_loaded_together_are_those_loaded_one_by_one(monkeypatch, images, value_range, batch_size, num_samples):
+    """Pixels, digests, labels, batches and the report do not depend on how an array is read."""
+    items = ArrayItems(images, name="set", kind="array", labels=range(len(images)), value_range=value_range)
+
+    def read():
+        report = ReadReport()
+        source = ItemSource(items, name="set", num_samples=num_samples)
+        return list(source.batches(Reading(batch_size=batch_size), report)), report.to_dict()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ArrayItems, "load", None)
+        together, report = read()
+    with monkeypatch.context() as patch:
+        patch.setattr(ArrayItems, "load_together", None)
+        patch.setattr(items_module, "AHEAD_BYTES", 0)
+        alone, expected = read()
+    assert report == expected
+    assert len(together) == len(alone)
+    for found, wanted in zip(together, alone, strict=True):
+        assert (found.digests, found.labels) == (wanted.digests, wanted.labels)
+        assert [group.rows for group in found.groups] == [group.rows for group in wanted.groups]
+        assert all(torch.equal(a.images, b.images) for a, b in zip(found.groups, wanted.groups, strict=True))
+        assert all(group.images.is_contiguous() for group in found.groups)
+
+
+def test_images_loaded_together_are_copies():
+    """An extractor that writes into its images changes none of the array."""
+    images = torch.from_numpy(COLOURS).permute(0, 3, 1, 2).contiguous()
+    for batch in batches_of(open_source(images), batch_size=1):
+        batch.groups[0].images.zero_()
+    assert images.any()
+
+
+def test_an_error_in_images_loaded_together_names_the_image():
+    """The message has the position of the first image that is at fault."""
+    images = np.zeros((7, 4, 4, 3), np.float32)
+    images[5:] = 3.0
+    with pytest.raises(GeneratorError, match=r"\[5\]: declared \[0,1\] but values go from 3 to 3"):
+        images_of(open_source(images, value_range="[0,1]"))
 
 
 def test_equal_bytes_of_another_shape_are_another_image():
