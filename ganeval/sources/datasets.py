@@ -4,11 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError, did_you_mean
@@ -32,14 +34,20 @@ def digits(split: str) -> ArrayItems:
     Every fourth image, from the first on, is "test" (450); the rest is "train" (1,347). Ink 0..16 becomes 0..255.
     """
     _check_split("digits", split, ("train", "test", "all"))
+    images, classes = _digits()
+    test = np.arange(len(images)) % 4 == 0
+    chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
+    labels = Labelling(classes[chosen].tolist(), origin="the data set's labels")
+    return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
+
+
+@cache
+def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All images [1797, 1, 8, 8] and their classes; scikit-learn has them as text, which takes milliseconds to read."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-    test = np.arange(len(images)) % 4 == 0
-    chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
-    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set's labels")
-    return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
+    return np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None], bunch.target
 
 
 @dataclass(frozen=True, slots=True)

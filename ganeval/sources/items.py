@@ -319,9 +319,7 @@ class ItemSource:
         return described
 
 
-def _load_together(
-    items: Joint, indices: Sequence[int], reading: Reading, report: ReadReport
-) -> Generator[ImageBatch]:
+def _load_together(items: Joint, indices: Sequence[int], reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
     """Whole batches, loaded ahead by threads, in order."""
     starts = range(0, len(indices), reading.batch_size)
     tasks = (partial(items.load_together, indices[start : start + reading.batch_size]) for start in starts)
