@@ -82,13 +82,31 @@ class ArrayItems:
         return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
 
     def bytes_to_load(self, count: int) -> int:
-        """Of the images as they are, and converted; other dtypes than uint8 take several copies."""
+        """The memory that `load_together` takes, about: of the images as they are, and converted.
+
+        Args:
+            count: The number of images.
+
+        Returns:
+            Bytes; dtypes other than uint8 are copied several times.
+        """
         values = count * math.prod(self._images.shape[1:])
         copies = 1 if self._range is None else 4
         return values * self._images.dtype.itemsize * copies + 3 * values
 
     def load_together(self, indices: Sequence[int]) -> LoadedTogether:
-        """Copies of these images, in one batch."""
+        """Copies of several images, in one batch.
+
+        Args:
+            indices: Their positions in the array.
+
+        Returns:
+            What `load` gives for each of them.
+
+        Raises:
+            SourceError: An image is not one of real numbers.
+            GeneratorError: Values lie outside the declared range; the message names the first such image.
+        """
         chosen = self._images[list(indices)]
         pixels = chosen.cpu() if isinstance(chosen, Tensor) else as_tensor(chosen, where=self.name)
         pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels

@@ -67,12 +67,26 @@ class Joint(Protocol):
 
     @abstractmethod
     def bytes_to_load(self, count: int) -> int:
-        """The memory that loading `count` images takes, about."""
+        """The memory that `load_together` takes, about.
+
+        Args:
+            count: The number of images.
+
+        Returns:
+            Bytes.
+        """
         ...
 
     @abstractmethod
     def load_together(self, indices: Sequence[int]) -> LoadedTogether:
-        """What `load` gives for each of the indices, as one batch."""
+        """Load several images.
+
+        Args:
+            indices: Their positions.
+
+        Returns:
+            What `load` gives for each of them, as one batch.
+        """
         ...
 
 
