@@ -204,6 +204,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"layer.bias": torch.ones(2, dtype=torch.int64)}, "layer.bias holds int64, expected floats"),
         ({"layer.bias": torch.tensor([1.0, torch.nan])}, "layer.bias contains NaN or infinity"),
         ({"layer.weight": torch.full((2, 3), -torch.inf)}, "layer.weight contains NaN or infinity"),
+        ({"layer.bias": torch.tensor([torch.inf, -torch.inf])}, "layer.bias contains NaN or infinity"),
     ],
 )
 def test_another_layout_is_told_by_its_first_faults(change: dict[str, Tensor | None], message: str) -> None:
@@ -212,6 +213,8 @@ def test_another_layout_is_told_by_its_first_faults(change: dict[str, Tensor | N
     with pytest.raises(WeightsError, match=message):
         check_layout(state, SHAPES, where="file")
     check_layout(STATE, SHAPES, where="file")
+    # Finite values whose sum is not.
+    check_layout(STATE | {"layer.bias": torch.full((2,), 3e38)}, SHAPES, where="file")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
