@@ -5,6 +5,7 @@ Rows of features, which may be many, lie once for all processes of a host, in a 
 
 import math
 import os
+import pickle
 import socket
 import tempfile
 import weakref
@@ -28,8 +29,8 @@ __all__ = ["distributed_work", "launched"]
 _T = TypeVar("_T")
 # Exchanged rows beyond this many bytes lie in a file instead of in each process.
 IN_MEMORY_BYTES = 1 << 26
-# Bytes that are sent at a time.
-BLOCK_BYTES = 1 << 26
+# Bytes that are sent at a time: of rows, and of other values if they fit.
+BLOCK_BYTES, MESSAGE_BYTES = 1 << 26, 1 << 10
 # How long a process waits for the others, which may still be working. A process that ended is noticed at once.
 PATIENCE = timedelta(days=7)
 
@@ -58,10 +59,22 @@ class Ranks(Processes):
         return self._held_by_torch()
 
     def exchange(self, value: _T) -> list[_T]:
-        found: list[_T] = [value] * self.size
+        # torch's all_gather_object sends lengths first, then the values; most values fit in the first message.
+        sent = pickle.dumps(value)
+        head = len(sent).to_bytes(8, "little") + sent
+        heads = self._all(head[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0"))
+        lengths = [int.from_bytes(one[:8], "little") for one in heads]
+        longest = max(lengths)
+        whole = [one[8:] for one in heads] if longest <= MESSAGE_BYTES - 8 else self._all(sent.ljust(longest, b"\0"))
+        return [pickle.loads(one) for one in whole]  # noqa: S301, from processes of the same program
+
+    def _all(self, message: bytes) -> list[bytes]:
+        """The messages of all processes, which are of one length."""
+        own = torch.frombuffer(bytearray(message), dtype=torch.uint8)
+        found = [torch.empty_like(own) for _ in range(self.size)]
         with _lost_others(self):
-            distributed.all_gather_object(found, value, group=self._group)
-        return found
+            distributed.all_gather(found, own, group=self._group)
+        return [one.numpy().tobytes() for one in found]
 
     def from_first(self, value: _T) -> _T:
         found = [value]

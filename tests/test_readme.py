@@ -112,6 +112,22 @@ def test_the_demo_prints_what_the_tutorial_shows(checkout: Checkout) -> None:
         assert_alike(printed, table, command)
 
 
+@pytest.fixture
+def _quick_python(
+    python: Sequence[str], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python` in a shell runs in a fork (see warm.py); but pytest warns of plugins that have been imported."""
+    folder = tmp_path_factory.mktemp("bin")
+    command = folder / "python"
+    command.write_text(
+        f'#!/bin/sh\ncase "$2" in pytest) exec {sys.executable} "$@";; *) exec {shlex.join(python)} "$@";; esac\n',
+        encoding="utf-8",
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(folder), str(Path(sys.executable).parent), os.environ["PATH"])))
+
+
+@pytest.mark.usefixtures("_quick_python")
 @pytest.mark.parametrize("document", [name for name in documents() if blocks(name)])
 def test_a_page_works_from_top_to_bottom(
     document: str, checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,10 +174,9 @@ def run(command: str) -> str:
 
 def in_a_shell(command: str, given: str = "") -> str:
     """What a shell prints for a command, output and errors together as they come on a terminal."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # What concerns the tests that run this is not of the page.
     own = ("CI", "PYTEST_ADDOPTS")
-    environment = {name: value for name, value in os.environ.items() if name not in own} | {"PATH": path}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.run(command, shell=True, input=given, **streams, text=True, env=environment, check=False).stdout
 

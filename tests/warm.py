@@ -1,8 +1,8 @@
 """Python commands that cost little: each is a fork of one process that has imported what commands import.
 
-`python warm.py FOLDER` serves the socket FOLDER/socket until its standard input ends. `python warm_client.py SOCKET -m
-MODULE ...` runs a module there, with the streams, folder and environment of the client, and ends as it ended. The
-server computes nothing, because a fork of a process that has computed with torch may hang.
+`python warm.py FOLDER` serves the socket FOLDER/socket until its standard input ends. `python warm_client.py SOCKET ...`
+runs `-m MODULE`, `-c CODE` or a file there, with the streams, folder and environment of the client, and ends as it
+ended. The server computes nothing, because a fork of a process that has computed with torch may hang.
 """
 
 import gc
@@ -165,14 +165,18 @@ def _run(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
         os._exit(code)
 
 
-def _execute(option: str, what: str, *arguments: str) -> None:
-    """Run a module, `-m NAME`, or a text, `-c CODE`, as Python does."""
-    sys.argv = [option, *arguments]
-    if option == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+def _execute(first: str, *rest: str) -> None:
+    """Run a module, `-m NAME`, a text, `-c CODE`, or a file, as Python does."""
+    if first == "-m":
+        sys.argv = [first, *rest[1:]]
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif first == "-c":
+        sys.argv = [first, *rest[1:]]
+        exec(rest[0], {"__name__": "__main__"})
     else:
-        assert option == "-c"
-        exec(what, {"__name__": "__main__"})
+        assert not first.startswith("-")
+        sys.argv = [first, *rest]
+        runpy.run_path(first, run_name="__main__")
 
 
 if __name__ == "__main__":

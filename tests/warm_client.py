@@ -1,4 +1,4 @@
-"""Stands for `python` where a server of warm.py runs: `warm_client.py SOCKET -m MODULE ...` or `-c CODE ...`.
+"""Stands for `python` where a server of warm.py runs: `warm_client.py SOCKET`, then `-m MODULE`, `-c CODE` or a file.
 
 It passes signals on, and ends as the command ended. It starts in a few milliseconds, and imports little.
 """

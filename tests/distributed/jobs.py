@@ -12,7 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import imblearn.over_sampling
 import pytest
+import safetensors.torch
+import sklearn.manifold
 import sklearn.neural_network
 import torch
 import torchmetrics
@@ -27,7 +30,7 @@ from ganeval.processes import processes
 from reference_models.scoring import augmentation
 
 # Imported before the processes are forked, so that each need not import them.
-IMPORTED = (sklearn.neural_network, torchmetrics, evaluation)
+IMPORTED = (imblearn, safetensors, sklearn, torchmetrics, evaluation)
 if importlib.util.find_spec("datasets"):
     import datasets  # noqa: F401
 SETTINGS: dict[str, Any] = {"extractor": "digits", "cache": False, "batch_size": 4}
@@ -134,6 +137,15 @@ def few(folder: Path) -> object:
     return [
         _fid(folder / "set.npy", torch.arange(192 * n).reshape(n, 3, 8, 8).byte(), metrics=["fid"]) for n in (2, 3, 5)
     ]
+
+
+@job
+def exchanged(folder: Path) -> object:
+    """Values of other sizes in every process, about as long as a message, shorter and longer."""
+    team = processes()
+    for length in (0, *range(ranks.MESSAGE_BYTES - 30, ranks.MESSAGE_BYTES, 4), 5000):
+        assert team.exchange("x" * (length + 3 * team.rank)) == ["x" * (length + 3 * rank) for rank in range(team.size)]
+    return None
 
 
 @job

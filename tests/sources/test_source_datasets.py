@@ -1,5 +1,6 @@
 """Data sets: the embedded digits, torchvision's with and without a network, torch Datasets of every kind of item."""
 
+import gc
 import io
 import pickle
 import socket
@@ -262,6 +263,14 @@ def test_an_item_that_raises_can_be_skipped():
     assert report.skipped_indices == [1]
 
 
+@pytest.fixture
+def _workers_end_soon(monkeypatch):
+    """torch waits 5 seconds for each worker of a DataLoader that raised, when the loader is collected."""
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)
+    yield
+    gc.collect()
+
+
 class Failing(IterableDataset):
     """One batch, and then an error."""
 
@@ -270,6 +279,7 @@ class Failing(IterableDataset):
         raise KeyError("no more")
 
 
+@pytest.mark.usefixtures("_workers_end_soon")
 @pytest.mark.parametrize("loader", [iter(Failing()), Failing(), DataLoader(Failing(), batch_size=None, num_workers=1)])
 def test_an_iterable_that_raises_is_named(loader):
     """With the place, and what it raised, by a worker of a DataLoader too."""
@@ -287,6 +297,7 @@ class Unreadable(Dataset):
         raise ValueError("image 0\nis broken")
 
 
+@pytest.mark.usefixtures("_workers_end_soon")
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_several_lines_is_told_as_it_is(workers):
     """A worker of a DataLoader tells it within its traceback."""
