@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     alarms,
+    arrays,
     balls,
     calibration,
     calibration_photographs,
@@ -69,6 +70,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "encoders": encoders.main,
     "commands": commands.main,
     "decoding": decoding.main,
+    "arrays": arrays.main,
     "processes": processes.main,
     "shared": shared.main,
     "merge": merge.main,

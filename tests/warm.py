@@ -1,8 +1,8 @@
 """Python commands that cost little: each is a fork of one process that has imported what commands import.
 
-`python warm.py FOLDER` serves the socket FOLDER/socket until its standard input ends. `python warm_client.py SOCKET ...`
-runs `-m MODULE`, `-c CODE` or a file there, with the streams, folder and environment of the client, and ends as it
-ended. The server computes nothing, because a fork of a process that has computed with torch may hang.
+`python warm.py FOLDER` serves the socket FOLDER/socket until its standard input ends. `python warm_client.py SOCKET`,
+with `-m MODULE`, `-c CODE` or a file, runs that there, with the streams, folder and environment of the client, and ends
+as it ended. The server computes nothing, because a fork of a process that has computed with torch may hang.
 """
 
 import gc
