@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -15,6 +16,7 @@ def modules() -> Iterator[str]:
             yield f"ganeval.{path.stem}"
 
 
+@cache
 def listed(module: str) -> set[str] | None:
     """The `__all__` of a module of the toolkit, None where it has none."""
     path = ROOT / module.replace(".", "/")
