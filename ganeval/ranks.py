@@ -68,13 +68,13 @@ class Ranks(Processes):
         whole = [one[8:] for one in heads] if longest <= MESSAGE_BYTES - 8 else self._all(sent.ljust(longest, b"\0"))
         return [pickle.loads(one) for one in whole]  # noqa: S301, from processes of the same program
 
-    def _all(self, message: bytes) -> list[bytes]:
+    def _all(self, message: bytes) -> list[memoryview]:
         """The messages of all processes, which are of one length."""
         own = torch.frombuffer(bytearray(message), dtype=torch.uint8)
         found = [torch.empty_like(own) for _ in range(self.size)]
         with _lost_others(self):
             distributed.all_gather(found, own, group=self._group)
-        return [one.numpy().tobytes() for one in found]
+        return [one.numpy().data for one in found]
 
     def from_first(self, value: _T) -> _T:
         found = [value]

@@ -119,10 +119,9 @@ def _quick_python(
     """`python` in a shell runs in a fork (see warm.py); but pytest warns of plugins that have been imported."""
     folder = tmp_path_factory.mktemp("bin")
     command = folder / "python"
-    command.write_text(
-        f'#!/bin/sh\ncase "$2" in pytest) exec {sys.executable} "$@";; *) exec {shlex.join(python)} "$@";; esac\n',
-        encoding="utf-8",
-    )
+    real, quick = shlex.quote(sys.executable), shlex.join(python)
+    text = f'#!/bin/sh\ncase "$2" in pytest) exec {real} "$@";; *) exec {quick} "$@";; esac\n'
+    command.write_text(text, encoding="utf-8")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(folder), str(Path(sys.executable).parent), os.environ["PATH"])))
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -61,7 +62,7 @@ def shared(folder: Path) -> Sequence[str]:
 
 
 def _server(folder: Path) -> list[str]:
-    return [sys.executable, "-W", "ignore", __file__, str(folder)]
+    return [sys.executable, __file__, str(folder)]
 
 
 def _environment() -> dict[str, str]:
@@ -74,7 +75,9 @@ def _client(folder: Path) -> Sequence[str]:
 
 def main() -> None:
     """Import, then serve one client after another, each in a process of its own."""
-    _prepare()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _prepare()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(Path(sys.argv[1]) / "socket"))
         listener.listen()

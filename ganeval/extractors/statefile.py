@@ -108,7 +108,8 @@ def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ..
             raise WeightsError(f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, expected floats.")
         with one_thread():
             # A sum with NaN or infinity is not finite; where large values overflow, each one is looked at.
-            finite = bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+            values = tensor if tensor.dtype.itemsize > 1 else tensor.float()
+            finite = bool(values.sum().isfinite()) or bool(values.isfinite().all())
         if not finite:
             raise WeightsError(f"{where}: {name} contains NaN or infinity.")
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,14 +62,21 @@ def read_document(path: Path) -> Any:
     try:
         text = read_text(path)
     except IsADirectoryError as error:
-        within = [path / "result.json", *sorted(path.glob("*/result.json"))]
-        such = next((f", such as {one}" for one in within if one.is_file()), "")
-        raise ResultError(f"{path} is a folder; give the file of a result{such}.") from error
+        raise ResultError(f"{path} is a folder; give the file of a result{_such_as(path)}.") from error
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     except DocumentError as error:
         raise ResultError(f"{path} {error}") from error
     return parse_document(text, name=str(path))
+
+
+def _such_as(folder: Path) -> str:
+    """A phrase with the first result of a run in a folder, or of its runs; empty if none can be seen."""
+    with suppress(OSError):
+        for path in (folder / "result.json", *sorted(folder.glob("*/result.json"))):
+            if path.is_file():
+                return f", such as {path}"
+    return ""
 
 
 def saved_from(document: Any, *, name: str) -> SavedResult:

@@ -72,7 +72,7 @@ class ArrayItems:
         return f"{self.name}[{index}]"
 
     def load(self, index: int) -> Item:
-        """A copy of one image."""
+        """One image, which may share memory with a tensor."""
         image = self._images[index]
         pixels = image.cpu() if isinstance(image, Tensor) else as_tensor(np.array(image), where=self.name)
         pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
@@ -82,17 +82,16 @@ class ArrayItems:
         return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
 
     def bytes_to_load(self, count: int) -> int:
-        """The memory that `load_together` takes, about: of the images as they are, and converted.
+        """About how much memory `load_together` takes.
 
         Args:
             count: The number of images.
 
         Returns:
-            Bytes; dtypes other than uint8 are copied several times.
+            Bytes, of the images as they are and as RGB; dtypes other than uint8 are copied several times on the way.
         """
         values = count * math.prod(self._images.shape[1:])
-        copies = 1 if self._range is None else 4
-        return values * self._images.dtype.itemsize * copies + 3 * values
+        return values * (4 if self._range is None else 3 + 4 * max(8, self._images.dtype.itemsize))
 
     def load_together(self, indices: Sequence[int]) -> LoadedTogether:
         """Copies of several images, in one batch.
@@ -107,19 +106,23 @@ class ArrayItems:
             SourceError: An image is not one of real numbers.
             GeneratorError: Values lie outside the declared range; the message names the first such image.
         """
-        chosen = self._images[list(indices)]
+        rows, images = list(indices), self._images
+        # numpy copies with the calling thread alone: the others that torch copies with spin on cores that decode.
+        if isinstance(images, Tensor) and images.dtype == torch.uint8 and images.device.type == "cpu":
+            images = images.numpy()
+        chosen = images[rows]
         pixels = chosen.cpu() if isinstance(chosen, Tensor) else as_tensor(chosen, where=self.name)
         pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels
         try:
             found = image_batch(pixels, Declared(floats=self._range), where=self.name)
         except GanevalError:
             # The error is about one image, and names it.
-            for index in indices:
+            for index in rows:
                 self.load(index)
             raise
-        images = found.images.contiguous()
-        labels = None if self.labels is None else tuple(int(self.labels[index]) for index in indices)
-        batch = ImageBatch((Group(tuple(range(len(images))), images),), digests_of(images), labels)
+        rgb = torch.from_numpy(np.ascontiguousarray(found.images.numpy()))
+        labels = None if self.labels is None else tuple(int(self.labels[index]) for index in rows)
+        batch = ImageBatch((Group(tuple(range(len(rgb))), rgb),), digests_of(rgb), labels)
         return LoadedTogether(batch, found.conversions, found.use)
 
     def digest(self, index: int) -> bytes:
@@ -162,9 +165,9 @@ def digest_of_pixels(pixels: Tensor) -> bytes:
 
 
 def digests_of(images: Tensor) -> tuple[bytes, ...]:
-    """`digest_of_pixels` of every image of uint8 [N, 3, H, W] on the CPU."""
+    """`digest_of_pixels` of every image of uint8 [N, 3, H, W] on the CPU, dense in this order."""
     shape = repr(tuple(images.shape[1:])).encode()
-    return tuple(digest_of(shape, pixels.data) for pixels in images.contiguous().numpy())
+    return tuple(digest_of(shape, pixels.data) for pixels in images.numpy())
 
 
 def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, where: str) -> bool:

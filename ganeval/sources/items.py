@@ -63,11 +63,14 @@ class LoadedTogether:
 
 @runtime_checkable
 class Joint(Protocol):
-    """Items that are loaded faster together than one by one, because they are small; all of them can be read."""
+    """Items that can be loaded together, by several threads at once, which is faster if they are small.
+
+    None of them is unreadable.
+    """
 
     @abstractmethod
     def bytes_to_load(self, count: int) -> int:
-        """The memory that `load_together` takes, about.
+        """About how much memory `load_together` takes.
 
         Args:
             count: The number of images.
@@ -309,10 +312,9 @@ class ItemSource:
         if len(report.skipped) == len(self) and self._whole is None:
             raise nothing_read(self.name, report)
 
-    @staticmethod
-    def _few_bytes(items: Joint, reading: Reading) -> bool:
+    def _few_bytes(self, items: Joint, reading: Reading) -> bool:
         """Whether whole batches can be read ahead within the limits on memory."""
-        each = items.bytes_to_load(reading.batch_size)
+        each = items.bytes_to_load(min(reading.batch_size, len(self)))
         return each <= BATCH_BYTES and each * (reading.workers + WINDOW + 1) <= AHEAD_BYTES
 
     def fingerprint(self) -> Fingerprint | None:

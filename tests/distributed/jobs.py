@@ -249,9 +249,9 @@ def augmented(folder: Path) -> object:
 
 def _run(folder: Path, rank: int, size: int) -> None:
     """All jobs in one of several processes."""
-    # Features of 50 images are sent as they are, those of 190 lie in a file and come in two blocks.
+    # Features of 50 images are sent as they are; those of 190 lie in a file, which two processes fill block by block.
     ranks.IN_MEMORY_BYTES = 1 << 14
-    ranks.BLOCK_BYTES = 1 << 15
+    ranks.BLOCK_BYTES = 1 << 14
     if size == 5:
         # As on two hosts: processes that do not see the same temporary files.
         tempfile.tempdir = str(folder / f"host-{rank % 2}")

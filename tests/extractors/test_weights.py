@@ -214,7 +214,13 @@ def test_another_layout_is_told_by_its_first_faults(change: dict[str, Tensor | N
         check_layout(state, SHAPES, where="file")
     check_layout(STATE, SHAPES, where="file")
     # Finite values whose sum is not.
-    check_layout(STATE | {"layer.bias": torch.full((2,), 3e38)}, SHAPES, where="file")
+    for dtype, large in ((torch.float32, 3e38), (torch.float64, 1e308), (torch.float16, 65504.0)):
+        check_layout(STATE | {"layer.bias": torch.full((2,), large, dtype=dtype)}, SHAPES, where="file")
+    # torch cannot add these, as they are.
+    for dtype in (torch.float8_e5m2, torch.float8_e4m3fn):
+        check_layout(STATE | {"layer.bias": torch.ones(2).to(dtype)}, SHAPES, where="file")
+        with pytest.raises(WeightsError, match=r"layer\.bias contains NaN or infinity"):
+            check_layout(STATE | {"layer.bias": torch.tensor([1.0, torch.nan]).to(dtype)}, SHAPES, where="file")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -124,6 +124,32 @@ def test_images_loaded_together_are_those_loaded_one_by_one(monkeypatch, images,
         assert all(group.images.is_contiguous() for group in found.groups)
 
 
+def test_large_images_of_an_array_come_in_small_batches(monkeypatch):
+    """They are loaded one by one, and a batch is limited in bytes, as it is for files."""
+    monkeypatch.setattr(items_module, "BATCH_BYTES", 2 * COLOURS[0].nbytes)
+    monkeypatch.setattr(ArrayItems, "load_together", None)
+    sizes = [len(batch) for batch in batches_of(open_source(COLOURS[:7]), batch_size=5)]
+    assert sizes == [2, 2, 1, 2]
+
+
+@pytest.mark.parametrize(("dtype", "value_range"), [(torch.uint8, None), (torch.float16, "[0,1]"), (float, "[0,1]")])
+def test_the_memory_of_images_loaded_together_is_foreseen(dtype, value_range):
+    """At least of the images as they are, and of as many bytes in RGB; other dtypes are converted on the way."""
+    images = torch.zeros(9, 1, 6, 5, dtype=dtype)
+    items = ArrayItems(images, name="set", kind="tensor", value_range=value_range)
+    converted = 0 if value_range is None else 4 * images[:4].numel()
+    assert items.bytes_to_load(4) >= images[:4].nbytes + 3 * images[:4].numel() + converted
+    assert items.bytes_to_load(8) == 2 * items.bytes_to_load(4)
+
+
+@pytest.mark.parametrize("images", [COLOURS[::-1, :, ::-1], torch.from_numpy(COLOURS).permute(0, 3, 1, 2)])
+def test_chosen_images_are_loaded_together_in_their_order(images):
+    """Indices may be in any order, and occur more than once."""
+    places = [6, 2, 2, 10, 0]
+    found, whole = pixels(open_source(images).take(places)), pixels(open_source(images))
+    assert np.array_equal(found, whole[places])
+
+
 def test_images_loaded_together_are_copies():
     """An extractor that writes into its images changes none of the array."""
     images = torch.from_numpy(COLOURS).permute(0, 3, 1, 2).contiguous()
