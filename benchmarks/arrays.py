@@ -70,7 +70,7 @@ def _read(source: Source) -> None:
 
 def _read_alone(source: Source) -> None:
     """As images are read that are too large to be loaded together."""
-    with patch.object(items.ItemSource, "_few_bytes", lambda *_: False):
+    with patch.object(items.ItemSource, "_batches_fit", lambda *_: False):
         _read(source)
 
 

@@ -16,7 +16,7 @@ from ganeval.sources.base import Fingerprint, Group, ImageBatch
 from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
 from ganeval.sources.items import Item, LoadedTogether
 from ganeval.sources.labels import Labelling
-from ganeval.sources.objects import Declared, image_batch, meant, no_range
+from ganeval.sources.objects import Declared, Pixels, image_batch, meant, no_range
 
 # Images that are hashed together for the fingerprint of an array in memory.
 HASHED_AT_ONCE = 256
@@ -72,11 +72,8 @@ class ArrayItems:
         return f"{self.name}[{index}]"
 
     def load(self, index: int) -> Item:
-        """One image, which may share memory with a tensor."""
-        image = self._images[index]
-        pixels = image.cpu() if isinstance(image, Tensor) else as_tensor(np.array(image), where=self.name)
-        pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
-        found = image_batch(pixels[None], Declared(floats=self._range), where=self.item_name(index))
+        """A copy of one image."""
+        found = self._rgb(self._images[[index]], where=self.item_name(index))
         pixels = found.images[0].contiguous()
         label = None if self.labels is None else int(self.labels[index])
         return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
@@ -110,11 +107,8 @@ class ArrayItems:
         # numpy copies with the calling thread alone: the others that torch copies with spin on cores that decode.
         if isinstance(images, Tensor) and images.dtype == torch.uint8 and images.device.type == "cpu":
             images = images.numpy()
-        chosen = images[rows]
-        pixels = chosen.cpu() if isinstance(chosen, Tensor) else as_tensor(chosen, where=self.name)
-        pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels
         try:
-            found = image_batch(pixels, Declared(floats=self._range), where=self.name)
+            found = self._rgb(images[rows], where=self.name)
         except GanevalError:
             # The error is about one image, and names it.
             for index in rows:
@@ -151,6 +145,12 @@ class ArrayItems:
         beside = {} if self._beside is None else {"beside": self._beside}
         return described | beside | self._labelling.describe()
 
+    def _rgb(self, chosen: Tensor | AnyArray, *, where: str) -> Pixels:
+        """Some images of the array, in its layout, as RGB on the CPU."""
+        pixels = chosen.cpu() if isinstance(chosen, Tensor) else as_tensor(chosen, where=self.name)
+        pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels
+        return image_batch(pixels, Declared(floats=self._range), where=where)
+
     def _content(self) -> bytes:
         state = blake2b(digest_size=DIGEST_SIZE)
         for start in range(0, len(self), HASHED_AT_ONCE):
@@ -161,7 +161,7 @@ class ArrayItems:
 
 def digest_of_pixels(pixels: Tensor) -> bytes:
     """Digest of uint8 [3, H, W] on the CPU: its shape, then its bytes in C order; strides do not matter."""
-    return digest_of(repr(tuple(pixels.shape)).encode(), pixels.contiguous().numpy().data)
+    return digests_of(pixels.contiguous()[None])[0]
 
 
 def digests_of(images: Tensor) -> tuple[bytes, ...]:

@@ -62,7 +62,7 @@ class LoadedTogether:
 
 
 @runtime_checkable
-class Joint(Protocol):
+class Batchable(Protocol):
     """Items that can be loaded together, by several threads at once, which is faster if they are small.
 
     None of them is unreadable.
@@ -300,7 +300,7 @@ class ItemSource:
 
         A batch ends early if it would hold more than BATCH_BYTES, so large images come in small batches.
         """
-        if isinstance(self._items, Joint) and self._few_bytes(self._items, reading):
+        if isinstance(self._items, Batchable) and self._batches_fit(self._items, reading):
             yield from _load_together(self._items, self._indices, reading, report)
             return
         loads = (partial(self._items.load, index) for index in self._indices)
@@ -312,7 +312,7 @@ class ItemSource:
         if len(report.skipped) == len(self) and self._whole is None:
             raise nothing_read(self.name, report)
 
-    def _few_bytes(self, items: Joint, reading: Reading) -> bool:
+    def _batches_fit(self, items: Batchable, reading: Reading) -> bool:
         """Whether whole batches can be read ahead within the limits on memory."""
         each = items.bytes_to_load(min(reading.batch_size, len(self)))
         return each <= BATCH_BYTES and each * (reading.workers + WINDOW + 1) <= AHEAD_BYTES
@@ -335,7 +335,9 @@ class ItemSource:
         return described
 
 
-def _load_together(items: Joint, indices: Sequence[int], reading: Reading, report: ReadReport) -> Generator[ImageBatch]:
+def _load_together(
+    items: Batchable, indices: Sequence[int], reading: Reading, report: ReadReport
+) -> Generator[ImageBatch]:
     """Whole batches, loaded ahead by threads, in order."""
     starts = range(0, len(indices), reading.batch_size)
     tasks = (partial(items.load_together, indices[start : start + reading.batch_size]) for start in starts)
