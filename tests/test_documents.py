@@ -69,7 +69,9 @@ def test_what_is_within_bounds_is_read() -> None:
 @settings(max_examples=30)
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
     )
 )
 def test_any_other_json_is_read_as_ever(value: object) -> None:

@@ -434,7 +434,7 @@ def test_an_extractor_may_return_short_floats() -> None:
 )
 def test_a_function_of_ours_is_the_metric_that_it_computes(function: Callable[..., Estimate], name: str) -> None:
     """With the outputs that the metric uses and its direction, whatever the name of the function."""
-    asked: dict[str, Any] = {"extractor": "digits", "cache": False}
+    asked: dict[str, Any] = {"extractor": "digits", "cache": False, "num_samples": 60}
     found = ganeval.evaluate("digits:train", "digits:test", metrics=[function], **asked)
     assert found.metrics == ganeval.evaluate("digits:train", "digits:test", metrics=[name], **asked).metrics
 

@@ -1,10 +1,12 @@
 """The published Inception weights: where they are, how they are downloaded, and what can replace them.
 
 A weights file is read with torch's tensors-only loader, or as safetensors: pickled code in it is refused and never
-executed. Its SHA-256 is computed on every load, and only the published bytes give published numbers.
+executed. Its SHA-256 is computed when it is read, and only the published bytes give published numbers. The last file
+is kept in memory and read again once it has changed.
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -108,7 +110,7 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
     """
     from ganeval.extractors.inception import layout
 
-    state, sha256 = load_state(path)
+    state, sha256 = _read(path, _version(path))
     if sha256 != file.sha256 and path == _folder() / file.name:
         raise WeightsError(
             f"{path} is damaged: found SHA-256 {sha256}, expected {file.sha256}. Run `ganeval weights fetch` to "
@@ -119,6 +121,21 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
         name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in state.items()
     }
     return floats, Weights(path.name, sha256, sha256 == file.sha256)
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, version: tuple[int, ...]) -> tuple[dict[str, Tensor], str]:
+    """`load_state`; a network is opened again, for another protocol or in another call, without reading it again."""
+    return load_state(path)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What differs once a file was written to or replaced, even if its time of modification was set back."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _folder() -> Path:

@@ -177,20 +177,19 @@ def test_rows_of_thread_safe_extractors_are_the_same_on_any_number_of_threads(
 ) -> None:
     """Bit for bit, as a batch has one of them; rows of others agree within the promise."""
     before, key = torch.get_num_threads(), identity(extractor)
-    batches = [batch_of([images[index % len(images)] for index in (start, start + 1)]) for start in range(4)]
+    batches = [batch_of([images[index % len(images)] for index in (start, start + 1)]) for start in range(3)]
     found: list[list[dict[Output, Tensor]]] = []
-    for threads in (1, 2, 3):
+    for threads in (1, 3):
         torch.set_num_threads(threads)
         try:
             found.append([given[key] for _, given in run_all(batches, {key: extractor}, extractor.outputs)])
         finally:
             torch.set_num_threads(before)
-    for one, two, three in zip(*found, strict=True):
+    for one, three in zip(*found, strict=True):
         for output in extractor.outputs:
             if getattr(extractor, "thread_safe", False):
-                assert torch.equal(one[output], two[output])
                 assert torch.equal(one[output], three[output])
-            check_close(two[output], one[output])
+            check_close(three[output], one[output])
 
 
 def test_how_images_lie_in_memory_does_not_matter(extractor: Extractor, images: list[Tensor]) -> None:

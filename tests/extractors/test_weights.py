@@ -1,6 +1,7 @@
 """Weights files are found in the declared order, downloaded whole, read without running code, and checked."""
 
 import hashlib
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -120,6 +121,34 @@ def test_the_published_bytes_alone_are_published(untrained: Path, state: Mapping
     assert (weights.name, weights.sha256, weights.published) == ("untrained.pth", sha256, False)
     assert load_weights(untrained, file=replace(PUBLISHED, sha256=sha256))[1].published
     assert {tensor.dtype for name, tensor in state.items() if "tracked" not in name} == {torch.float32}
+
+
+def test_a_file_is_read_again_once_it_has_changed(
+    state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unchanged file is read once; one byte written in place, with the time set back, is noticed; so is its end."""
+    path, read = tmp_path / "a.safetensors", []
+    save_file(state, path)
+
+    def counted(path: Path) -> tuple[dict[str, Tensor], str]:
+        read.append(path)
+        return load_state(path)
+
+    monkeypatch.setattr("ganeval.extractors.weights.load_state", counted)
+    (first, origin), (again, same) = load_weights(path), load_weights(path)
+    assert (origin, len(read)) == (same, 1)
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last[0] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert load_weights(path)[1].sha256 == hashlib.sha256(path.read_bytes()).hexdigest() != origin.sha256
+    path.unlink()
+    with pytest.raises(WeightsError, match="cannot be read: No such file"):
+        load_weights(path)
 
 
 def test_damage_in_the_cache_is_noticed_on_loading(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ganeval.uncertainty import Estimate
 # Options under which a value does not depend on the order of the images. The others draw subsets by position.
 WITHOUT_ORDER: dict[str, dict[str, object]] = {"fid": {}, "sfid": {}, "kid": {}, "is": {"splits": 1}}
 # What is true of a metric is true of it after fewer steps of training, and of fewer pairs.
-SHORT: dict[str, dict[str, object]] = {"c2st_mlp": {"steps": 60}, "ms_ssim_diversity": {"pairs": 20}}
+SHORT: dict[str, dict[str, object]] = {"c2st_mlp": {"steps": 15}, "ms_ssim_diversity": {"pairs": 20}}
 # Metrics for which a set far from the reals is a good one.
 ABOUT_COPIES = frozenset(("authenticity", "fld_gap"))
 every_metric = pytest.mark.parametrize("name", METRICS)
