@@ -6,6 +6,7 @@ is kept in memory and read again once it has changed.
 """
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
     """
     from ganeval.extractors.inception import layout
 
-    state, sha256 = _read(path, _version(path))
+    state, sha256 = _read(FileVersion.of(path))
     if sha256 != file.sha256 and path == _folder() / file.name:
         raise WeightsError(
             f"{path} is damaged: found SHA-256 {sha256}, expected {file.sha256}. Run `ganeval weights fetch` to "
@@ -123,19 +124,27 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
     return floats, Weights(path.name, sha256, sha256 == file.sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A file, and numbers that differ once it was written to or replaced, even if its modification time was set back."""
+
+    path: Path
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "FileVersion":
+        """The current version; without numbers if there is no such file."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls(path, ())
+        return cls(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
 @lru_cache(maxsize=1)
-def _read(path: Path, version: tuple[int, ...]) -> tuple[dict[str, Tensor], str]:
+def _read(version: FileVersion) -> tuple[dict[str, Tensor], str]:
     """`load_state`; a network is opened again, for another protocol or in another call, without reading it again."""
-    return load_state(path)
-
-
-def _version(path: Path) -> tuple[int, ...]:
-    """What differs once a file was written to or replaced, even if its time of modification was set back."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return load_state(version.path)
 
 
 def _folder() -> Path:
