@@ -126,7 +126,7 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """A file, and numbers that differ once it was written to or replaced, even if its modification time was set back."""
+    """A file, and numbers that differ once it was written to or replaced, even if its time was set back."""
 
     path: Path
     numbers: tuple[int, ...]
