@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganeval import uncertainty
 from ganeval.extractors.base import Precision, Weights
 from ganeval.outputs import Output
 
@@ -28,6 +29,14 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextmanager
+def values_alone() -> Iterator[None]:
+    """Inside, error bars of random halves are those of one split: for many draws of which the values alone are used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uncertainty, "SPLITS", 1)
+        yield
 
 
 def random_images(count: int, height: int = 8, width: int = 8, *, seed: int = 0) -> Tensor:

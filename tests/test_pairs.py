@@ -139,20 +139,21 @@ def test_num_samples_takes_a_seeded_subset_of_the_pairs() -> None:
 
 
 def test_the_standard_error_is_the_spread_over_draws_of_pairs() -> None:
-    """Over 150 draws of 10 pairs, to a tenth; a spread of so many draws is known to 6%."""
-    values, errors, covered = [], [], 0
+    """Over 150 draws of 10 pairs, to a tenth; their spread is known to 6%. Errors are those of 60 of them."""
+    errors, covered = [], 0
     real, fake = drawn(1500, size=11)
-    everything = psnr(real, fake).mean().item()
-    for draw in range(150):
+    ratios = psnr(real, fake)
+    everything, values = ratios.mean().item(), ratios.reshape(150, 10).mean(1).numpy()
+    for draw in range(60):
         chosen = slice(10 * draw, 10 * draw + 10)
         found = ganeval.evaluate_pairs(real[chosen], fake[chosen], metrics=["psnr"])["psnr"]
         assert found.standard_error is not None
         assert found.interval is not None
-        values.append(found.value)
+        assert found.value == pytest.approx(values[draw])
         errors.append(found.standard_error)
         covered += found.interval[0] <= everything <= found.interval[1]
     assert np.std(values) == pytest.approx(math.sqrt(np.mean(np.square(errors))), rel=0.1)
-    assert 0.9 <= covered / 150 <= 0.98
+    assert 0.88 <= covered / 60 <= 0.99
 
 
 def test_one_pair_has_a_value_and_no_error() -> None:

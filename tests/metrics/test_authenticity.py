@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from core_helpers import values_alone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -80,9 +81,11 @@ def test_error_is_made_of_the_halves_own_values() -> None:
 
 def test_error_matches_the_spread_over_many_draws() -> None:
     """The error matches the spread, where a binomial error would be far too small."""
-    draws = [authenticity(features(200, 4, 2 * i), features(400, 4, 2 * i + 1, shift=0.3)) for i in range(100)]
+    sets = [(features(200, 4, 2 * i), features(400, 4, 2 * i + 1, shift=0.3)) for i in range(100)]
+    with values_alone():
+        draws = [authenticity(*pair) for pair in sets]
     spread = float(np.std([draw.value for draw in draws], ddof=1))
-    error = float(np.mean([draw.standard_error for draw in draws]))
+    error = float(np.mean([authenticity(*pair).standard_error for pair in sets[:20]]))
     # A spread of 100 draws is known to 7%; three of these.
     assert error == pytest.approx(spread, rel=0.21)
     share = draws[0].value / 100

@@ -56,7 +56,8 @@ def test_cmmd_is_its_definition_and_symmetric(n: int, m: int, d: int, sigma: flo
 
 def test_blocks_lengths_and_rotations_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """CMMD depends on directions alone, and not on how the matrices are cut."""
-    real, fake = reference()
+    real, fake = (side[:100] for side in reference())
+    fake = fake[:80]
     expected = cmmd(real, fake)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
     monkeypatch.setattr(ustatistics, "BLOCK_COLUMNS", 9)
@@ -93,13 +94,13 @@ def test_the_bias_is_that_of_the_pairs_of_an_image_with_itself() -> None:
 
 @pytest.mark.parametrize(("shift", "times"), [(0.3, 4), (1.0, 1)])
 def test_standard_error_matches_the_spread_over_many_draws(shift: float, times: int) -> None:
-    """The error agrees with the spread of 150 draws, which is known to 6%.
+    """The error agrees with the spread of 110 draws, which is known to 7%.
 
     Near sets need more images for it: of few, the variance of single images is below the noise of its estimate, which
     is cut off at 0, as for KID, so that the error is about a quarter too large.
     """
     sizes = 80 * times, 60 * times
-    found = [cmmd(features(sizes[0], 6, seed), features(sizes[1], 6, seed + 500, shift=shift)) for seed in range(150)]
+    found = [cmmd(features(sizes[0], 6, seed), features(sizes[1], 6, seed + 500, shift=shift)) for seed in range(110)]
     errors = [one.standard_error for one in found if one.standard_error is not None]
     assert 0.85 < np.mean(errors) / np.std([one.value for one in found]) < 1.25
 

@@ -76,11 +76,11 @@ def test_blocks_are_seeded_unbiased_and_nearly_as_sharp() -> None:
     assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(whole.standard_error, rel=0.15)
 
 
-@pytest.mark.parametrize(("n", "m", "block"), [(80, 80, 5000), (50, 150, 5000), (100, 100, 10)])
+@pytest.mark.parametrize(("n", "m", "block"), [(80, 80, 5000), (50, 150, 5000), (100, 100, 20)])
 def test_standard_error_matches_the_spread_over_many_draws(n: int, m: int, block: int) -> None:
-    """Within the 4.5% to which 250 draws know it, for all pairs and for blocks."""
+    """Within 14%, for all pairs and for blocks; 200 draws know it to 5%."""
     draws = [
-        diversity(features(n, 5, 2 * i), features(m, 5, 2 * i + 1, scale=0.7), block=block, seed=i) for i in range(250)
+        diversity(features(n, 5, 2 * i), features(m, 5, 2 * i + 1, scale=0.7), block=block, seed=i) for i in range(200)
     ]
     spread = float(np.std([draw.value for draw in draws]))
     assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(spread, rel=0.14)

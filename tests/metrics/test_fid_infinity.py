@@ -70,9 +70,9 @@ def test_the_bias_is_gone() -> None:
 
 @pytest.mark.parametrize(("shift", "least"), [(0.6, 0.87), (0.0, 0.78)])
 def test_standard_error_matches_the_spread_over_many_draws(shift: float, least: float) -> None:
-    """The error agrees within the 5% of 200 draws; for equal distributions second-order noise is partly missed."""
+    """The error agrees within the 6% of 130 draws; for equal distributions second-order noise is partly missed."""
     draws = [
-        fid_infinity(features(300, 8, 2 * i), features(300, 8, 2 * i + 1, shift=shift), seed=i) for i in range(200)
+        fid_infinity(features(300, 8, 2 * i), features(300, 8, 2 * i + 1, shift=shift), seed=i) for i in range(130)
     ]
     spread = float(np.std([draw.value for draw in draws]))
     mean = float(np.mean([draw.standard_error for draw in draws if draw.standard_error is not None]))

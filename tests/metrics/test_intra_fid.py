@@ -64,8 +64,8 @@ def test_neither_order_nor_names_nor_a_rotation_matter() -> None:
 
 
 def test_standard_error_matches_the_spread_over_draws() -> None:
-    """Within the 5% to which 200 draws know it, and the interval holds the mean as often as it says."""
-    draws = [found(gaussians(150, 2 * i), gaussians(90, 2 * i + 1, wrong=0.3)) for i in range(200)]
+    """Within 17%, as 150 draws know it to 6%, and the interval holds the mean as often as it says."""
+    draws = [found(gaussians(150, 2 * i), gaussians(90, 2 * i + 1, wrong=0.3)) for i in range(150)]
     values = np.array([draw.value for draw in draws])
     assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(values.std(), rel=0.17)
     held = [draw.interval is not None and draw.interval[0] <= values.mean() <= draw.interval[1] for draw in draws]
@@ -74,8 +74,8 @@ def test_standard_error_matches_the_spread_over_draws() -> None:
 
 def test_what_two_sets_share_is_their_covariance() -> None:
     """Over draws of the reals, the covariance of two sets of fakes is what `shared` says."""
-    fakes = [gaussians(300, seed, apart=4.0) for seed in (1001, 1002)]
-    draws = [[found(gaussians(90, i), fake) for fake in fakes] for i in range(200)]
+    fakes = [gaussians(200, seed, classes=2, apart=4.0) for seed in (1001, 1002)]
+    draws = [[found(gaussians(60, i, classes=2), fake) for fake in fakes] for i in range(140)]
     covariance = np.cov([[one.value for one in draw] for draw in draws], rowvar=False)[0, 1]
     said = [float(one.shared @ other.shared) for one, other in draws if one.shared is not None is not other.shared]
     assert np.mean(said) == pytest.approx(covariance, rel=0.3)

@@ -87,10 +87,10 @@ def test_copies_of_one_set_of_reals_are_noticed() -> None:
 
 def test_error_matches_the_spread_over_many_draws() -> None:
     """For one training set the error matches the spread over draws of held-out reals and fakes, at 0 and elsewhere."""
-    train = features(200, 4, 0)
+    train = features(100, 4, 0)
     for shift in (0.0, 0.7):
         draws = [
-            memorization_score(train, features(150, 4, 2 * i + 1), features(200, 4, 2 * i + 2, shift=shift))
+            memorization_score(train, features(80, 4, 2 * i + 1), features(100, 4, 2 * i + 2, shift=shift), cells=2)
             for i in range(60)
         ]
         spread = float(np.std([draw.value for draw in draws], ddof=1))

@@ -1,6 +1,7 @@
 """Mode coverage, class balance and mixtures: counts by hand, naive loops, and simulated draws."""
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.mode_coverage import mode_coverage, modes_covered
+
+module = import_module("ganeval.metrics.mode_coverage")
 
 
 def logits(labels: list[int] | np.ndarray, width: int) -> Tensor:
@@ -52,8 +55,12 @@ def test_only_the_largest_logit_counts() -> None:
 
 
 @pytest.mark.parametrize(("modes", "count"), [(100, 60), (40, 100)])
-def test_coverage_error_matches_the_spread_over_many_draws(modes: int, count: int) -> None:
+def test_coverage_error_matches_the_spread_over_many_draws(
+    modes: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The root mean square error agrees to 30%: the jackknife is too large where few fakes meet many modes."""
+    # The bootstrap of the class balance, which takes most of the time, is not looked at.
+    monkeypatch.setattr(module, "standard_error", lambda *given, **options: 0.0)
     rng = np.random.RandomState(0)
     shares = rng.dirichlet(np.ones(modes))
     real = logits(np.arange(modes), modes)
@@ -73,18 +80,15 @@ def test_what_few_fakes_cover_is_never_certain(fakes: list[int], least: float, m
 
 
 @pytest.mark.parametrize("damage", [0.0, 0.5])
-def test_balance_error_matches_the_spread_over_many_draws(damage: float) -> None:
-    """For equal and for different shares the error agrees to 20%: three times the noise of 120 draws."""
+def test_balance_error_matches_the_spread_over_many_draws(damage: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For equal and for different shares the error of 30 draws agrees to 20%: three times the noise of 120 draws."""
     rng = np.random.RandomState(0)
     shares = np.exp(damage * rng.normal(size=10))
-    found = [
-        mode_coverage(logits(rng.choice(10, 300), 10), logits(rng.choice(10, 300, p=shares / shares.sum()), 10))[
-            "class_balance"
-        ]
-        for _ in range(120)
-    ]
-    errors = np.array([estimate.standard_error for estimate in found])
-    assert errors.mean() == pytest.approx(np.std([estimate.value for estimate in found], ddof=1), rel=0.2)
+    sets = [[logits(rng.choice(10, 300, p=of), 10) for of in (None, shares / shares.sum())] for _ in range(120)]
+    errors = [mode_coverage(*pair)["class_balance"].standard_error for pair in sets[:30]]
+    monkeypatch.setattr(module, "standard_error", lambda *given, **options: 0.0)
+    values = [mode_coverage(*pair)["class_balance"].value for pair in sets]
+    assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.2)
 
 
 def test_chance_is_pointed_out() -> None:

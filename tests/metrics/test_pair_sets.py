@@ -82,7 +82,7 @@ def test_the_jackknife_s_error_is_the_spread_over_draws() -> None:
     """Of the patch distance of 40 pairs in 32 groups, over 60 draws: to the 25% that 60 draws can tell."""
     values, errors = [], []
     for seed in range(60):
-        real, fake = pairs(40, 8, 8, seed=seed)
+        real, fake = pairs(40, 4, 2, seed=seed)
         # What varies from pair to pair is the strength of the noise.
         weight = torch.rand(40, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
         found = patch_frechet(real / 255, real / 255 * (1 - weight) + fake / 255 * weight * 0.5, size=2, stride=2)

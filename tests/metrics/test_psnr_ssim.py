@@ -113,25 +113,31 @@ def test_ssim_is_the_formula_of_the_paper(height: int, width: int) -> None:
     assert ssim(real, fake).item() == pytest.approx(np.mean(expected), abs=EXACT)
 
 
-def peers(real: Tensor, fake: Tensor) -> dict[str, float]:
-    """SSIM as the packages compute it on the same images, in float64."""
+def peers(real: Tensor, fake: Tensor, dtype: torch.dtype) -> dict[str, float]:
+    """SSIM as the packages compute it on the same images, in float64; dtype: that of torchmetrics."""
     x, y = real.double(), fake.double()
     return {
         "wang": structural_similarity(
             array(real), array(fake), channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
         ),
         "skimage": structural_similarity(array(real), array(fake), channel_axis=2),
-        "torchmetrics": structural_similarity_index_measure(y, x, data_range=255.0).item(),
+        "torchmetrics": structural_similarity_index_measure(y.to(dtype), x.to(dtype), data_range=255.0).item(),
         "piq": piq.ssim(y, x, data_range=255.0).item(),
     }
 
 
 @pytest.mark.parametrize("rows", [slice(20, 404), slice(0, 37), slice(0, 383)], ids=["reduced", "flat", "not-reduced"])
 def test_every_convention_of_ssim_is_that_of_its_package(rows: slice) -> None:
-    """To 1e-6, on parts of a photograph: the peers take their window in float32 or sum in other orders."""
+    """To 1e-6, on parts of a photograph: the peers take their window in float32 or sum in other orders.
+
+    To 1e-4 of torchmetrics on large parts, where its float64 is ten times slower than its float32.
+    """
     real, fake = (images[..., rows, :390] for images in china())
-    expected = peers(real, fake)
-    assert {name: ssim(real, fake, convention=name).item() for name in CONVENTIONS} == pytest.approx(expected, abs=1e-6)
+    large = real.shape[2] > 100
+    expected = peers(real, fake, torch.float32 if large else torch.float64)
+    found = {name: ssim(real, fake, convention=name).item() for name in CONVENTIONS}
+    assert found.pop("torchmetrics") == pytest.approx(expected.pop("torchmetrics"), abs=1e-4 if large else 1e-6)
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_piq_without_its_reduction_is_wang_s() -> None:

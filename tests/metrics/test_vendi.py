@@ -1,6 +1,7 @@
 """Vendi score: its definition, copies, orthogonal images, orders, and its standard error."""
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from vendi_score import vendi as peer
 from ganeval import linalg
 from ganeval.errors import MetricError
 from ganeval.metrics.vendi import vendi
+
+vendi_module = import_module("ganeval.metrics.vendi")
 
 
 def features(n: int, d: int, seed: int = 0) -> Tensor:
@@ -128,11 +131,14 @@ def test_the_influence_is_the_derivative_with_respect_to_weights(order: float) -
         (30, 64, 0.5, 1.4),
     ],
 )
-def test_standard_error_matches_the_spread_over_many_draws(n: int, d: int, order: float, most: float) -> None:
-    """The error agrees within the 5% of 200 draws; the jackknife's is conservative."""
-    draws = [vendi(features(n, d, seed), order=order) for seed in range(200)]
-    spread = float(np.std([draw.value for draw in draws]))
-    mean = float(np.mean([draw.standard_error for draw in draws if draw.standard_error is not None]))
+def test_standard_error_matches_the_spread_over_many_draws(
+    n: int, d: int, order: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of 40 draws agrees with the spread of 200, known to 5%; the jackknife's is conservative."""
+    errors = [vendi(features(n, d, seed), order=order).standard_error for seed in range(40)]
+    monkeypatch.setattr(vendi_module, "GROUPS", 2)
+    spread = float(np.std([vendi(features(n, d, seed), order=order).value for seed in range(200)]))
+    mean = float(np.mean([error for error in errors if error is not None]))
     assert 0.87 * spread < mean < most * spread
 
 

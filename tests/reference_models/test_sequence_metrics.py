@@ -65,8 +65,8 @@ def test_the_standard_error_of_bleu_is_its_spread_over_draws(metric: str) -> Non
     """Within a third, which is twice the error of a standard deviation of 40 draws and the jackknife's own."""
 
     def drawn(seed: int) -> tuple[float, float]:
-        rows = some_rows(100, seed=seed, words=8)
-        found = bleu(rows[:50], rows[50:]) if metric == "bleu" else self_bleu(rows[:50])
+        rows = some_rows(60, seed=seed, words=8)
+        found = bleu(rows[:30], rows[30:]) if metric == "bleu" else self_bleu(rows[:30])
         assert found.standard_error is not None
         return found.value, found.standard_error
 
