@@ -164,13 +164,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments = ("digits:train", "digits:test")
         sys.argv = ["ganeval", "fid", *arguments, "--extractor", "digits", "-q"]
-        seen = []
-        for number, run in enumerate((lambda: ganeval.fid(*arguments, extractor="digits"), lambda: ended(command))):
+        runs: tuple[Callable[[], object], ...] = (
+            lambda: ganeval.fid(*arguments, extractor="digits"),
+            lambda: ended(command),
+        )
+        both: list[Seen] = []
+        for number, run in enumerate(runs):
             os.environ["GANEVAL_CACHE"] = f"{folder}/first-{number}"
             run()
             os.environ["GANEVAL_CACHE"] = f"{folder}/{number}"
-            seen.append(traced(run, "fid.py"))
-    call, typed = seen
+            both.append(traced(run, "fid.py"))
+    call, typed = both
     for name, seen in (("ganeval.fid(...)", call), ("ganeval fid ...", typed)):
         print(
             f"{name}: {len(seen.functions)} functions in {len(seen.files)} files, {seen.depths[0]} frames to the "
