@@ -29,6 +29,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -70,8 +71,14 @@ def is_ours(frame: FrameType) -> bool:
 
 def orchestrating(frame: FrameType | None) -> str | None:
     """The module of ORCHESTRATION that a frame runs in, if it is one."""
-    path = None if frame is None else Path(frame.f_code.co_filename)
-    return path.stem if path is not None and path.parent == ROOT / "ganeval" and path.stem in ORCHESTRATION else None
+    return None if frame is None else orchestration_of(frame.f_code.co_filename)
+
+
+@cache
+def orchestration_of(file: str) -> str | None:
+    """The module of ORCHESTRATION that a file is, if it is one."""
+    path = Path(file)
+    return path.stem if path.parent == ROOT / "ganeval" and path.stem in ORCHESTRATION else None
 
 
 def caller(frame: FrameType) -> FrameType | None:
@@ -154,15 +161,20 @@ def counted(text: str) -> tuple[int, int]:
 
 def main() -> None:
     """Print the counts."""
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as folder:
         arguments = ("digits:train", "digits:test")
-        for folder in ("first", "call"):
-            os.environ["GANEVAL_CACHE"] = f"{cache}/{folder}"
-            call = traced(lambda: ganeval.fid(*arguments, extractor="digits"), "fid.py")
         sys.argv = ["ganeval", "fid", *arguments, "--extractor", "digits", "-q"]
-        for folder in ("second", "command"):
-            os.environ["GANEVAL_CACHE"] = f"{cache}/{folder}"
-            typed = traced(lambda: ended(command), "fid.py")
+        runs: tuple[Callable[[], object], ...] = (
+            lambda: ganeval.fid(*arguments, extractor="digits"),
+            lambda: ended(command),
+        )
+        both: list[Seen] = []
+        for number, run in enumerate(runs):
+            os.environ["GANEVAL_CACHE"] = f"{folder}/first-{number}"
+            run()
+            os.environ["GANEVAL_CACHE"] = f"{folder}/{number}"
+            both.append(traced(run, "fid.py"))
+    call, typed = both
     for name, seen in (("ganeval.fid(...)", call), ("ganeval fid ...", typed)):
         print(
             f"{name}: {len(seen.functions)} functions in {len(seen.files)} files, {seen.depths[0]} frames to the "

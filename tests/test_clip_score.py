@@ -204,7 +204,7 @@ def test_two_processes_give_the_number_of_one(python: Sequence[str], model: str,
     runs.mkdir()
     command = ["clip-score", str(folder), "--extractor", model, "--no-cache", "--batch-size", "1", "-o", "score.json"]
     (runs / "commands.json").write_text(json.dumps({"clip": command}))
-    run(python, "commands", runs)
+    run(python, "commands", runs, "open_clip")
     one, two = (json.loads((runs / f"clip-{size}/score.json").read_text()) for size in (1, 2))
     assert one["metrics"] == two["metrics"]
     assert one["image_pairs"] == two["image_pairs"]

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +64,11 @@ def measured(fid: float) -> Any:
 
 
 def bash(
-    script: Path, repository: Path, *, stubbed: bool = True, **environment: str
+    script: Path, repository: Path, *, commands: str = "bin", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """A script as GitHub runs a step: bash, ending at the first failure, in the repository."""
-    commands = repository / "bin" if stubbed else Path(sys.executable).parent
+    """A script as GitHub runs a step: bash, ending at the first failure, in the repository with these commands."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    variables = {**inherited, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}", **environment}
+    variables = {**inherited, "PATH": f"{repository / commands}{os.pathsep}{os.environ['PATH']}", **environment}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
     return subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
 
@@ -116,12 +117,16 @@ def test_the_workflow_is_one_that_github_takes() -> None:
         assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/any@v1"))
 
 
-def test_the_script_measures_a_generator_for_real(repository: Path) -> None:
+def test_the_script_measures_a_generator_for_real(repository: Path, python: Sequence[str]) -> None:
     """Without a baseline it writes one of the tutorial's generator, and passes when compared with it."""
+    (repository / "real").mkdir()
+    command = repository / "real/ganeval"
+    command.write_text(f'#!/usr/bin/env bash\nexec {shlex.join(python)} -m ganeval_cli "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
     (repository / "gan-baseline.json").unlink()
     (repository / "gan.py").write_text(GAN, encoding="utf-8")
     job = {"REAL": "digits:train", "FAKE": "py:gan.py:Blobs", "OPTIONS": "--extractor digits --num-samples 500"}
-    done = bash(repository / "pre-merge.sh", repository, stubbed=False, **job)
+    done = bash(repository / "pre-merge.sh", repository, commands="real", **job)
     assert (done.returncode, "this result is it now" in done.stdout) == (2, True), done.stderr
     written = json.loads((repository / "gan-baseline.json").read_text(encoding="utf-8"))
     jsonschema.validate(written, json.loads((ROOT / "docs/result.schema.json").read_text(encoding="utf-8")))

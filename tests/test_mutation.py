@@ -123,7 +123,9 @@ def test_an_outcome_follows_from_how_pytest_ended(
 
 # A module that is imported by its tests, and what they do with it; two folders of tests have a conftest of their own.
 SMALL = {
-    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\npythonpath = ['.']\n",
+    "pyproject.toml": (
+        "[tool.pytest.ini_options]\ntestpaths = ['tests']\npythonpath = ['.']\naddopts = '-p xdist.plugin'\n"
+    ),
     "m.py": "LIMIT = 3\ndef low(value):\n    return value < LIMIT\ndef unused():\n    return 1 + 1\nlow(int('2'))\n",
     "tests/a/conftest.py": "HELP = 1\n",
     "tests/a/test_a.py": "from conftest import HELP\nfrom m import low\n\n\ndef test_low():\n    assert low(2)\n",
@@ -140,8 +142,12 @@ SMALL = {
         ("def low", "caught", "collection"),
     ],
 )
-def test_a_fault_meets_the_tests_of_a_project(change: str, verdict: str, by: str | None, tmp_path: Path) -> None:
+def test_a_fault_meets_the_tests_of_a_project(
+    change: str, verdict: str, by: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tests of all folders run in the order of their time; a fault that prevents an import is caught."""
+    # The project names the one that it needs; importing all that are installed takes a second for each run of pytest.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name, text in SMALL.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")

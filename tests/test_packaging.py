@@ -27,11 +27,16 @@ DISTRIBUTIONS = {"PIL": "pillow", "imblearn": "imbalanced-learn", "skimage": "sc
 
 def run(*arguments: str | Path, **environment: str) -> str:
     """Run a Python command outside the checkout, which must succeed; return its output."""
+    return ran(*arguments, **environment).stdout
+
+
+def ran(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As `run`; return all that was written."""
     away = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ, **environment}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, env=away, cwd=ROOT.anchor, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel installed into it, without its dependencies, which are here already."""
     folder = tmp_path_factory.mktemp("site")
-    run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel)
+    run("-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", folder, wheel)
     return folder
 
 
@@ -78,18 +83,38 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert "[pytest11]\nganeval = ganeval_cli.pytest_plugin" in commands
 
 
-def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> None:
+@pytest.fixture(scope="module")
+def scored(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What a new Python that runs the installed command writes to pipes, by the included weights and a user's file."""
+    noisy = tmp_path_factory.mktemp("noisy") / "noisy.py"
+    noisy.write_text(
+        "import warnings, torch\nwarnings.warn('old')\n\ndef embed(x):\n    return x.float().mean((2, 3))\n",
+        encoding="utf-8",
+    )
+    words = ("score", "digits:train", "digits:test", "--extractor", f"digits,py:{noisy}:embed", "--metrics", "fid")
+    return ran(installed / "bin/ganeval", *words, PYTHONPATH=str(installed))
+
+
+def test_the_installed_wheel_works_away_from_the_checkout(
+    installed: Path, scored: subprocess.CompletedProcess[str]
+) -> None:
     """Its packages are imported from where it was installed, and it scores with the included weights."""
     code = (
         "import ganeval, ganeval_cli, reference_models as r; print(ganeval.__file__, ganeval_cli.__file__, r.__file__)"
     )
     found = run("-c", code, PYTHONPATH=str(installed)).split()
-    table = run(
-        *("-m", "ganeval_cli", "fid", "digits:train", "digits:test", "--extractor", "digits"), PYTHONPATH=str(installed)
-    )
     assert all(Path(file).is_relative_to(installed) for file in found)
     assert run("-m", "ganeval_cli", "--version", PYTHONPATH=str(installed)) == f"ganeval {__version__}\n"
-    assert table.startswith("metric")
+    assert scored.stdout.startswith("metric")
+    assert "measured with digits (weights digits, " in scored.stdout
+
+
+def test_no_bar_and_no_library_warning_through_a_pipe(scored: subprocess.CompletedProcess[str]) -> None:
+    """Standard error that is not a terminal has ganeval's own remarks, and no output of libraries."""
+    remarks = scored.stderr.splitlines()
+    assert remarks
+    assert all(line.startswith("warning: ") for line in remarks)
+    assert "old" not in scored.stderr
 
 
 def test_dependencies_are_those_that_are_imported() -> None:

@@ -3,9 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -258,7 +258,7 @@ def test_an_interrupted_extraction_of_a_generator_goes_on(tmp_path: Path, monkey
 
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 sys.path[:0] = [{tests!r}]
 import ganeval
 from core_helpers import Means
@@ -270,18 +270,25 @@ class Slow(Means):
         time.sleep(0.05)
         return super().prepare(images)
 from pathlib import Path
+print(os.getpid(), flush=True)
 ganeval.evaluate({folder!r}, {folder!r}, extractor=Slow(), batch_size=4, cache_dir=Path({cache!r}))
 """
 
 
-def test_a_killed_process_is_taken_up_by_the_next(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_is_taken_up_by_the_next(
+    python: Sequence[str], folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After kill -9, the next process decodes what was left, and finds what one process finds."""
     code = textwrap.dedent(SCRIPT).format(tests=str(HERE), folder=str(folder), cache=str(cache.root))
-    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen([*python, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as told:
+        number = int(told.readline())
     deadline = time.monotonic() + 120
     while len(kept(cache)) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    # The process of the code itself, which may be the child of another one.
+    os.kill(number, signal.SIGKILL)
     assert process.wait(60) == -signal.SIGKILL
     done = len(kept(cache))
     assert 2 <= done <= 4

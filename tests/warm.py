@@ -13,6 +13,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,16 @@ from typing import Any, NoReturn
 from filelock import FileLock
 
 HERE = Path(__file__).parent
+# What several tests' commands import when they are at work; together they take seconds.
+OF_SEVERAL = (
+    "imblearn.over_sampling",
+    "jinja2",
+    "matplotlib.figure",
+    "reference_models.engine.run",
+    "sklearn.utils.extmath",
+    "torchmetrics",
+    "torchvision",
+)
 
 
 @contextmanager
@@ -107,6 +118,8 @@ def _prepare() -> None:
     import ganeval
     import ganeval_cli.main
 
+    for name in OF_SEVERAL:
+        import_module(name)
     for place in ganeval_cli.main.COMMANDS.values():
         import_module(place.partition(":")[0])
     for name in ganeval.__all__:
@@ -150,6 +163,8 @@ def _run(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        # Torch has asked for it, in the environment of the server.
+        tempfile.tempdir = None
         sys.stdin, sys.stdout, sys.stderr = (
             open(number, mode, buffering=1 if number == 2 or os.isatty(number) else -1, encoding="utf-8")  # noqa: SIM115, PTH123
             for number, mode in ((0, "r"), (1, "w"), (2, "w"))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
@@ -44,10 +45,25 @@ def digits(split: str) -> ArrayItems:
 @cache
 def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """All images [1797, 1, 8, 8] and their classes; scikit-learn has them as text, which takes milliseconds to read."""
+    ink, classes = _digits_as_text()
+    return np.rint(ink * (255 / 16)).astype(np.uint8)[:, None], classes
+
+
+def _digits_as_text() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The ink 0..16 [1797, 8, 8] and the classes, from the file that `load_digits` reads.
+
+    Importing scikit-learn for one file would take longer than all other imports but torch's.
+    """
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        path = Path(folder, "datasets/data/digits.csv.gz")
+        if path.is_file():
+            rows = np.loadtxt(path, delimiter=",")
+            return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None], bunch.target
+    return bunch.images, bunch.target
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Properties that need a separate process: imports, terminals, pipes and signals."""
+"""Properties that need a separate process: imports, terminals, pipes and signals.
+
+What a whole evaluation writes to pipes is in tests/test_packaging.py.
+"""
 
 import fcntl
 import os
@@ -59,6 +62,21 @@ extractors
 weights --help
 cache --help
 selfcheck --help
+"""
+
+# Runs commands one after another in one process.
+COMMANDS = """
+import sys
+from ganeval_cli.main import main
+
+words = sys.argv[1:]
+while words:
+    end = words.index("then")
+    sys.argv, words = ["ganeval", *words[:end]], words[end + 1 :]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert not leaving.code, (sys.argv, leaving.code)
 """
 
 
@@ -137,16 +155,14 @@ def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale:
     environment = {**os.environ, "PYTHONPATH": PATHS, "LC_ALL": "C", **locale}
     name = b"caf\xc3\xa9\xff"
     save(tmp_path / os.fsdecode(name + b".json"))
-    for step in (
+    steps = (
         [b"baseline", b"update", name + b".json", b"--baseline", name + b".base"],
         [b"check", name + b".json", b"--baseline", name + b".base", b"--junit", name + b".xml"],
         [b"history", b".", b"--plot", name + b".svg"],
-    ):
-        command = [*map(os.fsencode, COMMAND), *step]
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    )
+    command = [sys.executable, "-c", COMMANDS, *(word for step in steps for word in (*step, b"then"))]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
     for end in (b".base", b".xml", b".svg"):
         assert (tmp_path / os.fsdecode(name + end)).stat().st_size > 0
 
@@ -185,24 +201,6 @@ def test_a_command_of_the_warm_process_ends_with_its_exit_code(
     with start(*arguments, python=python, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.communicate(timeout=PATIENCE)
     assert process.returncode == code
-
-
-def test_no_bar_and_no_library_warning_through_a_pipe(tmp_path: Path) -> None:
-    """Standard error that is not a terminal has ganeval's own remarks, and no output of libraries."""
-    noisy = tmp_path / "noisy.py"
-    noisy.write_text(
-        "import warnings, torch\nwarnings.warn('old')\n\ndef embed(x):\n    return x.float().mean((2, 3))\n"
-    )
-    process = start(
-        *("fid", "digits:train", "digits:test", "--extractor", f"py:{noisy}:embed"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    table, remarks = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, remarks
-    assert table.startswith("metric")
-    assert all(line.startswith("warning: ") for line in remarks.splitlines())
-    assert "old" not in remarks
 
 
 def test_ctrl_c_ends_a_long_reading_promptly_and_leaves_nothing(tmp_path: Path) -> None:

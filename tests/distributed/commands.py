@@ -1,12 +1,14 @@
-"""Run commands in one process and in two, as torchrun starts them: `python -m distributed.commands FOLDER`.
+"""Run commands in one process and in two, as torchrun starts them: `python -m distributed.commands FOLDER MODULE...`.
 
 FOLDER/commands.json has the commands by name; the streams and exit codes go to FOLDER/NAME-SIZE-RANK.{out,err,rc}, with
-the number of processes and the rank. Each runs in a folder of its own, NAME-SIZE.
+the number of processes and the rank. Each runs in a folder of its own, NAME-SIZE. Modules that the commands import are
+imported once, before.
 """
 
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from torch.distributed import TCPStore
@@ -42,6 +44,8 @@ def _run(folder: Path, name: str, command: list[str], *, rank: int, size: int, p
 def main() -> None:
     """Every command, one after the other, in processes of their own."""
     folder = Path(sys.argv[1])
+    for module in sys.argv[2:]:
+        import_module(module)
     for name, command in json.loads((folder / "commands.json").read_text()).items():
         for size in SIZES:
             (folder / f"{name}-{size}").mkdir()

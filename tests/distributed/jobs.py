@@ -1,6 +1,6 @@
 """What several processes do together in the tests, and one process alone: the results must be equal.
 
-`python -m distributed.jobs FOLDER SIZE...` does every job of JOBS on the files of FOLDER, and writes what each process
+`python -m distributed.jobs FOLDER SIZE...` does the jobs of JOBS on the files of FOLDER, and writes what each process
 got to FOLDER/SIZE-RANK.json.
 """
 
@@ -35,12 +35,20 @@ if importlib.util.find_spec("datasets"):
     import datasets  # noqa: F401
 SETTINGS: dict[str, Any] = {"extractor": "digits", "cache": False, "batch_size": 4}
 JOBS: dict[str, Callable[[Path], object]] = {}
+# These are done by more than two processes as well, of which some have nothing to do: no image, batch, shard, metric,
+# split or class. The others divide images as these do.
+IN_MORE = ("streams", "live", "few", "exchanged", "skipped", "several", "augmented")
 
 
 def job(function: Callable[[Path], object]) -> Callable[[Path], object]:
     """Add a function to JOBS."""
     JOBS[function.__name__] = function
     return function
+
+
+def jobs_of(size: int) -> list[str]:
+    """The names of the jobs that so many processes do."""
+    return [name for name in JOBS if size < 3 or name in IN_MORE]
 
 
 class Drawn:
@@ -88,35 +96,51 @@ def of_pixels(folder: Path) -> object:
 
 @job
 def sources(folder: Path) -> object:
-    """Every kind of source, as fakes and as reals."""
+    """Every kind of source of which an image can be read by itself, as fakes and as reals."""
     images = torch.arange(7 * 3 * 8 * 8).reshape(7, 3, 8, 8).byte()
-    found: dict[str, object] = {}
-    loader = torch.utils.data.DataLoader(list(images), batch_size=3)
     given: dict[str, object] = {
-        **{name: folder / name for name in ("folder", "set.zip", "set.tar", "set.npy", "list.txt")},
+        **{name: folder / name for name in ("folder", "set.zip", "set.npy", "list.txt")},
         "lowres": f"lowres:{folder / 'folder'},2",
         "glob": str(folder / "folder" / "1*.png"),
-        "shards": f"{folder}/shard-{{0..5}}.tar",
-        "tensor": images,
-        "loader": loader,
-        "iterator": iter([images[:4], images[4:]]),
         "features": ganeval.Features(torch.arange(40.0).reshape(20, 2) ** 1.5),
     }
-    for name, source in given.items():
-        real = ganeval.Features(torch.arange(30.0).reshape(15, 2)) if name == "features" else folder / "set.npy"
-        settings = {} if name != "features" else {"extractor": "inception"}
-        found[name] = _fid(real, source, num_samples=None, metrics=["fid"], **settings)
+    found = _measured(folder, given)
     for name in ("statistics.npz", "statistics.pkl", "statistics.pt"):
         found[name] = _fid(folder / name, images)
     assert len({found[name]["metrics"]["fid"]["value"] for name in found if name.startswith("statistics")}) == 1
+    if importlib.util.find_spec("pyarrow"):
+        found["table"] = _fid(folder / "set.npy", folder / "set.parquet", metrics=["fid"])
+    return found
+
+
+@job
+def streams(folder: Path) -> object:
+    """Sources that are read one image after another or in batches, fewer of them than processes, and a trained run."""
+    images = torch.arange(7 * 3 * 8 * 8).reshape(7, 3, 8, 8).byte()
+    given: dict[str, object] = {
+        "tar": folder / "set.tar",
+        "shards": f"{folder}/shard-{{0..5}}.tar",
+        "tensor": images,
+        "loader": torch.utils.data.DataLoader(list(images), batch_size=3),
+        "iterator": iter([images[:4], images[4:]]),
+    }
+    found = _measured(folder, given)
     # More images than a chunk of a live generator.
     drawn = {"num_samples": 70, "metrics": ["fid"]}
     found["run"] = _fid(folder / "set.npy", f"ckpt:{folder / 'run'}", **drawn)
     found["streamed"] = _fid(folder / "set.npy", f"webdataset:{folder}/shard-{{0..5}}.tar", metrics=["fid"])
-    if importlib.util.find_spec("pyarrow"):
-        found["table"] = _fid(folder / "set.npy", folder / "set.parquet", metrics=["fid"])
     if importlib.util.find_spec("datasets"):
         found["hub"] = _fid(folder / "set.npy", f"hfds:{folder / 'hub'}:train", metrics=["fid"])
+    return found
+
+
+def _measured(folder: Path, given: dict[str, object]) -> dict[str, dict[str, Any]]:
+    """The FID of each source."""
+    found = {}
+    for name, source in given.items():
+        real = ganeval.Features(torch.arange(30.0).reshape(15, 2)) if name == "features" else folder / "set.npy"
+        settings = {} if name != "features" else {"extractor": "inception"}
+        found[name] = _fid(real, source, num_samples=None, metrics=["fid"], **settings)
     return found
 
 
@@ -248,7 +272,7 @@ def augmented(folder: Path) -> object:
 
 
 def _run(folder: Path, rank: int, size: int) -> None:
-    """All jobs in one of several processes."""
+    """The jobs in one of several processes."""
     # Features of 50 images are sent as they are; those of 190 lie in a file, which two processes fill block by block.
     ranks.IN_MEMORY_BYTES = 1 << 14
     ranks.BLOCK_BYTES = 1 << 14
@@ -257,7 +281,7 @@ def _run(folder: Path, rank: int, size: int) -> None:
         tempfile.tempdir = str(folder / f"host-{rank % 2}")
         Path(tempfile.tempdir).mkdir(exist_ok=True)
     with ranks.launched():
-        found = {name: function(folder) for name, function in JOBS.items()}
+        found = {name: JOBS[name](folder) for name in jobs_of(size)}
         assert bool(forked.threads_of_groups()) == (size > 1)
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
 

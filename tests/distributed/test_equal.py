@@ -1,4 +1,7 @@
-"""The number does not know how many processes made it: 1, 2, 3 and 5 of them, for every metric and source."""
+"""The number does not know how many processes made it: 1 and 2 of them, for every metric and source, and 5 of them.
+
+With five, processes are on two hosts, and some have nothing to do.
+"""
 
 import importlib.util
 import json
@@ -14,7 +17,7 @@ import pytest
 import torch
 from core_helpers import write_folder
 from distributed.forked import run
-from distributed.jobs import JOBS
+from distributed.jobs import jobs_of
 from made_once import Once
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -23,7 +26,7 @@ import ganeval
 import reference_models
 from ganeval.metrics import METRICS
 
-SIZES = (2, 3, 5)
+SIZES = (2, 5)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +93,7 @@ def _files(folder: Path) -> None:
     reference_models.train("gan", folder / "run", chosen={"steps": 1, "resolution": 8}, device="cpu")
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize(("name", "size"), [(name, size) for size in SIZES for name in jobs_of(size)])
 def test_the_result_is_that_of_one_process(found: dict[int, list[dict[str, Any]]], name: str, size: int) -> None:
     """Every process has the result of one process, bit for bit."""
     (alone,) = found[1]

@@ -8,7 +8,7 @@ import pytest
 from distributed.forked import run
 from made_once import Once
 
-SIZES = (1, 2, 3, 5)
+SIZES = (1, 2, 5)
 
 
 @pytest.fixture(scope="module")

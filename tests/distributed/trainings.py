@@ -29,7 +29,7 @@ from reference_models.engine.run import start
 from reference_models.engine.training import Training
 from reference_models.scoring.periodic import scorer
 
-# A batch of 7 is uneven in 2, 3 and 5 processes.
+# A batch of 7 is uneven in 2 and 5 processes.
 SMALL: Mapping[str, Any] = {"batch": 7, "steps": 3}
 # What couples the images of a batch, or draws for them: dropout, classes, batch normalisation, penalties with double
 # backward, statistics of the batch in layers and in losses, pools, samplers, phases.
@@ -53,7 +53,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "noise of a translator": ("pix2pix", {"dropout": 0.5, "width": 4}),
     "diffusion": ("ddpm", {"dropout": 0.1}),
 }
-# These are computed in more than two processes as well.
+# These are computed in more than two processes as well, whose batches are of two or three images.
 IN_MORE = ("parts", "minibatch deviation")
 
 

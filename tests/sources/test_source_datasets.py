@@ -9,6 +9,7 @@ import threading
 from functools import partial
 from hashlib import md5
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import torch
 import torchvision.datasets
 from PIL import Image
+from sklearn.datasets import load_digits
 from source_helpers import batches_of, images_of, random_images
 from torch.utils.data import (
     BatchSampler,
@@ -31,7 +33,7 @@ from torch.utils.data import (
 
 from ganeval.errors import DecodeError, GeneratorError, SourceError, UsageError
 from ganeval.evaluation import evaluate
-from ganeval.sources import SCHEMES, fashion, open_source
+from ganeval.sources import SCHEMES, datasets, fashion, open_source
 from ganeval.sources.datasets import TORCHVISION
 
 
@@ -43,6 +45,26 @@ def test_the_digits_are_split_once_and_for_all():
         quarter, rest = divmod(index, 4)
         expected = test[quarter] if rest == 0 else train[quarter * 3 + rest - 1]
         np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_digits_are_those_of_scikit_learn(monkeypatch, found):
+    """They are read from its file, without an import of it, and by its own function where the file lies elsewhere."""
+    calls = []
+
+    def load():
+        calls.append(1)
+        return load_digits()
+
+    monkeypatch.setattr("sklearn.datasets.load_digits", load)
+    if not found:
+        monkeypatch.setattr("ganeval.sources.datasets.find_spec", lambda name: ModuleSpec(name, None))
+    images, classes = datasets._digits.__wrapped__()
+    assert len(calls) == (not found)
+    expected = load_digits()
+    np.testing.assert_array_equal(images[:, 0], np.rint(expected.images * (255 / 16)))
+    np.testing.assert_array_equal(classes, expected.target)
+    assert (images.dtype, classes.dtype) == (np.uint8, np.int64)
 
 
 def test_the_digits_fill_the_range():
