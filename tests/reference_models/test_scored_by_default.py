@@ -17,13 +17,26 @@ TRIVIAL = {
 }
 # What the errors of models that classify stand next to.
 RIVALS = {"ssgan": ["labels alone", "label spreading"]}
+# Settings that make an image in fewer passes.
+CHEAPER = {"ddpm": {"settings.sampling_steps": 5}}
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for all variants, many of which are scored against the same digits."""
+    return tmp_path_factory.mktemp("features")
 
 
 # Those of Lucic et al. differ in their losses alone.
 @pytest.mark.parametrize("name", [name for name in VARIANTS if not name.startswith("lucic2018-")])
-def test_a_variant_is_scored_with_its_name_alone(name: str, tmp_path: Path) -> None:
+def test_a_variant_is_scored_with_its_name_alone(
+    name: str, tmp_path: Path, features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each metric of its task has an error bar, its references have it, too, and pictures are written."""
-    scored = train_and_score(name, tmp_path / "run", chosen={"steps": 4}, num_samples=40, device="cpu")
+    monkeypatch.setenv("GANEVAL_CACHE", str(features))
+    scored = train_and_score(
+        name, tmp_path / "run", chosen={"steps": 4, "batch": 8, **CHEAPER.get(name, {})}, num_samples=40, device="cpu"
+    )
     found = scored.scores.evaluation.metrics
     assert all(math.isfinite(one.value) and one.standard_error is not None for one in found.values())
     references = scored.scores.references

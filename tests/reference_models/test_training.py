@@ -400,11 +400,15 @@ def test_a_run_whose_settings_cannot_be_written_leaves_no_folder(
     small_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("variant", ["bigan", "context-encoder", "exgan"])
-def test_a_single_image_cannot_be_normalised(tmp_path: Path, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "data"),
+    [("bigan", "digits:test"), ("context-encoder", "hole:photos:test:32,12"), ("exgan", "hole:identities:test")],
+)
+def test_a_single_image_cannot_be_normalised(tmp_path: Path, variant: str, data: str) -> None:
     """Over images alone, or in maps of one pixel: a part of one image is refused, with the options that decide it."""
     for batch, accumulate in ((1, 1), (3, 2)):
-        plan = make_plan(variant, chosen={"batch": batch, "steps": 1}, accumulate=accumulate, device="cpu")
+        chosen = {"batch": batch, "steps": 1, "channels": 3}
+        plan = make_plan(variant, data=data, chosen=chosen, accumulate=accumulate, device="cpu")
         with pytest.raises(UsageError, match=f"accumulate is {accumulate}, so that {variant} would be given a single"):
             start(plan, tmp_path / "run").run()
         assert not (tmp_path / "run").exists()
