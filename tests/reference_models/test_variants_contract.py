@@ -54,7 +54,8 @@ def some_images(name: str) -> Images | Tokens:
 
 def begun(name: str, **settings: object) -> Training:
     """A training before its first step."""
-    return Training(TrainingPlan(recipe=small(name), data="some images", seed=1, **settings), some_images(name))  # type: ignore[arg-type]
+    settings = {"seed": 1, **settings}
+    return Training(TrainingPlan(recipe=small(name), data="some images", **settings), some_images(name))  # type: ignore[arg-type]
 
 
 def model_of(name: str) -> Model:
@@ -382,6 +383,7 @@ def test_a_seed_decides_everything(name: str) -> None:
     second = begun(name)
     second.advance()
     assert same(first.models[1], everything(second.model))
+    assert not same(first.models[0], everything(begun(name, seed=2).model))
 
 
 @every_variant
