@@ -123,8 +123,11 @@ def expected_coverage(k: int, reals: int, fakes: int) -> FloatArray:
 
 
 def good_share(raw: float, expected: FloatArray) -> float:
-    """The smallest number of good fakes whose expected c is at least `raw`, over one more than the number of fakes."""
-    return int(np.searchsorted(expected, raw)) / len(expected)
+    """The smallest number of good fakes whose expected c is at least `raw`, over one more than the number of fakes.
+
+    Both are often the same fraction, of which rounding must not make two.
+    """
+    return int(np.searchsorted(expected, raw * (1 - ROUNDING))) / len(expected)
 
 
 def _median(squares: FloatArray) -> float:

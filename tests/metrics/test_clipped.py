@@ -1,5 +1,6 @@
 """Clipped density and coverage: the definitions, the authors' values, the inverse map, and honest errors."""
 
+import itertools
 import math
 from fractions import Fraction
 from math import comb, factorial
@@ -51,10 +52,14 @@ def naive(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     def density(squares: np.ndarray) -> float:
         return float(np.minimum((squares <= limit[:, None] * tied).sum(0), k).mean()) / k
 
-    raw = float(np.minimum((across < radii[:, None] / tied).sum(1), k).mean()) / k
-    expected = np.array([float(naive_expected(k, len(x), m)) for m in range(len(y) + 1)])
-    coverage = int(np.searchsorted(expected, raw)) / (len(y) + 1)
+    raw = Fraction(int(np.minimum((across < radii[:, None] / tied).sum(1), k).sum()), k * len(x))
+    coverage = naive_good(raw, k, len(x), len(y)) / (len(y) + 1)
     return {"clipped_density": min(1.0, density(across) / density(among)), "clipped_coverage": coverage}
+
+
+def naive_good(raw: Fraction, k: int, n: int, m: int) -> int:
+    """The smallest number of good fakes that are expected to cover as much, by whole numbers; m + 1 if none does."""
+    return next((good for good in range(m + 1) if naive_expected(k, n, good) >= raw), m + 1)
 
 
 @settings(max_examples=30)
@@ -76,6 +81,21 @@ def test_values_are_the_definitions(sizes: tuple[int, int, int, int, int], kind:
         with values_alone():
             found = values(real, fake, k=k)
         assert found == pytest.approx(naive(real, fake, k), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [7, 8, 12])
+def test_equal_fractions_are_equal(n: int) -> None:
+    """Where a coverage is exactly the expected one, rounding must not ask for one fake more."""
+    equal = 0
+    for k, m in itertools.product((1, 2, 5), (7, 15)):
+        expected = expected_coverage(k, n, m)
+        for covered in range(n * k + 1):
+            raw = Fraction(covered, n * k)
+            good = naive_good(raw, k, n, m)
+            equal += 0 < good <= m and naive_expected(k, n, good) == raw
+            # As the mean of the counts, divided by k.
+            assert good_share(covered / n / k, expected) == good / (m + 1)
+    assert equal > 3
 
 
 def test_values_are_those_of_the_authors_code() -> None:
