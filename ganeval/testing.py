@@ -311,7 +311,7 @@ def check_pair_metric(metric: str | PairMetric | Callable[..., object]) -> None:
         check_plain_images(name, row, image)
 
 
-def image_pairs(count: int = 6, *, height: int = 168, width: int = 176) -> tuple[Tensor, Tensor]:
+def image_pairs(count: int = 4, *, height: int = 168, width: int = 176) -> tuple[Tensor, Tensor]:
     """Smooth images, and the same with noise of another strength in each pair: uint8 [count, 3, height, width] each."""
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, 3, 6, 6, generator=rng)
@@ -371,7 +371,7 @@ def check_pair_options(name: str, metric: PairMetric) -> None:
 
 def check_pair_values(name: str, metric: PairMetric) -> None:
     """Several pairs, one pair, and pairs of another size give a value, or a statistic, of each."""
-    for count, height, width in ((6, 168, 176), (1, 168, 176), (2, 181, 170)):
+    for count, height, width in ((4, 168, 176), (1, 168, 176), (2, 181, 170)):
         paired(name, metric, *image_pairs(count, height=height, width=width))
 
 
@@ -411,7 +411,7 @@ def check_pair_estimate(name: str, metric: PairMetric) -> None:
     found = estimated(metric, real, fake)
     check_sane(found)
     _expect(found.standard_error is not None, f"{name} of {len(real)} pairs has no standard error")
-    order = [3, 0, 5, 1, 4, 2]
+    order = [2, 0, 3, 1]
     moved = estimated(metric, real[order], fake[order])
     _close(moved.value, found.value, 1e-6, 1e-9, f"{name} of pairs in another order")
     error = f"The standard error of {name} of pairs in another order"

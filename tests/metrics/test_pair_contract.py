@@ -130,7 +130,7 @@ def counting() -> Callable[[Tensor, Tensor], Tensor]:
 
 BROKEN: tuple[tuple[object, str], ...] = (
     (positional, "positional: the option scale is not keyword-only"),
-    (of_all, r"of_all returns torch.float64 \[\] for 6 pairs; it must be a value of each"),
+    (of_all, r"of_all returns torch.float64 \[\] for 4 pairs; it must be a value of each"),
     (of_neighbours, "of_neighbours of pairs alone differs by up to"),
     (of_float32, "of_float32 returns torch.float32"),
     (listed, "listed returns list, not a tensor"),
