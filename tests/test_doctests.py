@@ -4,6 +4,7 @@ import doctest
 import importlib
 import importlib.util
 import pkgutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def source(name: str) -> str:
 def test_examples_print_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each docstring of the module that has an example runs, once ganeval and torch are imported."""
     monkeypatch.chdir(tmp_path)
+    # Examples make folders for temporary files, which a reader may want to keep, and a test does not.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     known = {"ganeval": ganeval, "torch": torch}
     found = doctest.testmod(importlib.import_module(name), extraglobs=known, optionflags=doctest.REPORT_NDIFF)
     assert found.attempted > 0

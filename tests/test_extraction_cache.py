@@ -622,6 +622,7 @@ def test_streams_are_not_cached(source: Callable[[], object], cache: Cache) -> N
     """A source that cannot be identified before reading leaves no entry."""
     stream = open_source(source())
     assert stream.fingerprint() is None
+    assert list(stream.digests()) == []
     if not isinstance(source(), torch.utils.data.DataLoader):
         collected(stream, cache)
     assert not cache.root.exists()

@@ -87,6 +87,16 @@ def test_given_features_are_not_called_comparable() -> None:
     assert ganeval.Evaluation.from_json(found.to_json())["fid"].value == found["fid"].value
 
 
+def test_the_digest_is_of_the_values_their_type_and_their_shape() -> None:
+    """One other value, type or shape gives another digest; how the array lies in memory does not."""
+    rows = torch.arange(12.0).reshape(4, 3)
+    changed = rows.clone()
+    changed[3, 2] += 1
+    digests = {Features(one).digest() for one in (rows, changed, rows.double(), rows.reshape(3, 4))}
+    assert len(digests) == 4
+    assert Features(rows.T.contiguous().T).digest() == Features(rows).digest()
+
+
 def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict[str, torch.Tensor]) -> None:
     """With the extractor's name the value is that of images; no name, another name, or another width is refused."""
     real = digits["real"]

@@ -17,8 +17,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_mlp
-from ganeval.metrics.c2st_1nn import c2st_1nn
+from ganeval.metrics.c2st import _accuracy_p_value, _auc, accuracy_error, c2st_logistic, c2st_mlp
+from ganeval.metrics.c2st_1nn import _error, c2st_1nn
 from ganeval.metrics.c2st_knn import _Part, c2st_knn
 from ganeval.metrics.classifiers import odd_root
 from ganeval.metrics.drawn import Drawn
@@ -79,6 +79,25 @@ def test_1nn_is_the_naive_loop() -> None:
     """The accuracy equals that of a loop over all other images."""
     real, fake = draw(40, 5, 1), draw(40, 5, 2, shift=0.4)
     assert c2st_1nn(real, fake).value == naive_1nn(real, fake)
+
+
+def test_1nn_error_adds_the_products_of_results_that_share_an_image() -> None:
+    """Each result is of an image and its neighbour: two results depend on each other if they have one in common."""
+    rng = np.random.RandomState(0)
+    points, is_fake = rng.randn(30, 2), np.arange(30) >= 15
+    distances = np.linalg.norm(points[:, None] - points, axis=2) + np.diag(np.full(30, math.inf))
+    nearest = distances.argmin(1)
+    # Neighbours are right or wrong together.
+    hits = points[:, 0] > -0.3
+    shares = (float(hits[:15].mean()), float(hits[15:].mean()))
+    residual = hits - np.repeat(shares, 15)
+    variance = sum(
+        residual[i] * residual[j]
+        for i, j in itertools.product(range(30), repeat=2)
+        if {i, int(nearest[i])} & {j, int(nearest[j])}
+    )
+    assert math.sqrt(variance) / 30 > accuracy_error(shares, 15)
+    assert _error(hits, is_fake, nearest, shares) == pytest.approx(math.sqrt(variance) / 30, rel=1e-12)
 
 
 def test_logistic_is_progressive_validation_written_out() -> None:

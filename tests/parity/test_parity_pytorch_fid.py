@@ -53,7 +53,7 @@ def test_features_agree(theirs: Theirs, folders: tuple[Path, Path], ours: Featur
 
 
 def test_fid_agrees(theirs: Theirs, folders: tuple[Path, Path], known: dict[str, Any]) -> None:
-    """FID of 12 images in 2048 dimensions is that of pytorch-fid's features to 1e-5.
+    """FID of 8 images in 2048 dimensions is that of pytorch-fid's features to 1e-5.
 
     Its distance is compared below: a root of 2048 x 2048 takes half a minute there.
     """
