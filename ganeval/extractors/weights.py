@@ -6,7 +6,6 @@ is kept in memory and read again once it has changed.
 """
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ganeval.extractors.base import Weights
 from ganeval.extractors.download import RemoteFile, download, is_intact, sha256_of
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.paths import cache_root, expanded
+from ganeval.places import FileFingerprint, file_fingerprints
 
 PUBLISHED = RemoteFile(
     name="pt_inception-2015-12-05-6726825d.pth",
@@ -111,7 +111,7 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
     """
     from ganeval.extractors.inception import layout
 
-    state, sha256 = _read(FileVersion.of(path))
+    state, sha256 = _read(path, *file_fingerprints([path]))
     if sha256 != file.sha256 and path == _folder() / file.name:
         raise WeightsError(
             f"{path} is damaged: found SHA-256 {sha256}, expected {file.sha256}. Run `ganeval weights fetch` to "
@@ -124,27 +124,13 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
     return floats, Weights(path.name, sha256, sha256 == file.sha256)
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """A file, and numbers that differ once it was written to or replaced, even if its time was set back."""
-
-    path: Path
-    numbers: tuple[int, ...]
-
-    @classmethod
-    def of(cls, path: Path) -> "FileVersion":
-        """The current version; without numbers if there is no such file."""
-        try:
-            found = path.stat()
-        except OSError:
-            return cls(path, ())
-        return cls(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-
-
 @lru_cache(maxsize=1)
-def _read(version: FileVersion) -> tuple[dict[str, Tensor], str]:
-    """`load_state`; a network is opened again, for another protocol or in another call, without reading it again."""
-    return load_state(version.path)
+def _read(path: Path, _fingerprint: FileFingerprint | None) -> tuple[dict[str, Tensor], str]:
+    """`load_state`; a network is opened again, for another protocol or in another call, without reading it again.
+
+    _fingerprint: what is known of the file now, so that one that has changed is read.
+    """
+    return load_state(path)
 
 
 def _folder() -> Path:
