@@ -28,21 +28,21 @@ from ganeval.sources.base import Reading
 Features = Callable[..., Tensor]
 # Smaller, equal and larger than the network's 299, square and not, odd and even.
 SIZES = ((256, 256), (299, 299), (299, 200), (120, 340), (400, 400), (33, 47))
-# Of each size one photograph or more, a digit, and two JPEG files.
-COUNT = 8
+# Reals: of each size one photograph or more, a digit, and two JPEG files. Fakes are as many as splits and subsets need.
+COUNT, FAKES = 8, 4
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two folders of 8 RGB images, crops of photographs at mixed sizes and a handwritten digit; the second is noisy."""
+    """8 and 4 RGB images, crops of photographs at mixed sizes and a handwritten digit; those of the second are noisy."""
     from sklearn.datasets import load_digits, load_sample_images
 
     rng = np.random.RandomState(0)
     photos, digits = load_sample_images().images, load_digits().images
     found = []
-    for name, noise in (("real", 0.0), ("fake", 25.0)):
+    for name, count, noise in (("real", COUNT, 0.0), ("fake", FAKES, 25.0)):
         folder = tmp_path_factory.mktemp(name)
-        for i in range(COUNT):
+        for i in range(count):
             if i == len(SIZES):
                 image = np.repeat((digits[rng.randint(len(digits))] * 255 / 16).astype(np.uint8)[:, :, None], 3, axis=2)
             else:

@@ -68,20 +68,20 @@ def test_fid_inception_score_and_kid_agree(folders: tuple[Path, Path], known: di
         input1=str(folders[1]),
         input2=str(folders[0]),
         isc=True,
-        isc_splits=4,
+        isc_splits=2,
         feature_layer_fid="768",
         feature_layer_kid="768",
         fid=True,
         kid=True,
         kid_subsets=7,
-        kid_subset_size=6,
+        kid_subset_size=3,
         cuda=False,
         batch_size=1,
         cache=False,
         verbose=False,
         feature_extractor_weights_path=str(known["weights"]),
     )
-    options = {"is": {"splits": 4}, "kid": {"subsets": 7, "subset_size": 6}}
+    options = {"is": {"splits": 2}, "kid": {"subsets": 7, "subset_size": 3}}
     given = {**known, "extractor": "inception:768"}
     result = evaluate(*folders, metrics=["fid", "is", "kid"], options=options, **given)
     assert result["fid"].value == pytest.approx(expected["frechet_inception_distance"], rel=1e-4)
