@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from core_helpers import SHORT_TRAINING
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -51,7 +52,10 @@ FAKES = Digits([*range(118, 213), *COPIED, 118, 119, 120, 130, 131])
 def results() -> Mapping[int, Evaluation]:
     """All metrics that the embedded extractor allows, by batch size."""
     return {
-        size: evaluate(REALS, FAKES, metrics="all", extractor="digits", batch_size=size, cache=False) for size in SIZES
+        size: evaluate(
+            REALS, FAKES, metrics="all", options=SHORT_TRAINING, extractor="digits", batch_size=size, cache=False
+        )
+        for size in SIZES
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from core_helpers import SHORT_TRAINING
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.datasets import ImageFolder
@@ -129,7 +130,7 @@ def test_a_class_of_the_fakes_alone_costs_only_metrics_of_classes(
     """They are left out unless named explicitly, and the reason names the class."""
     make = classes if isinstance(known, str) else numbered
     real, fake = make(tmp_path / "real", known, each=20), make(tmp_path / "fakes", more, each=20)
-    found = evaluate(real, fake, metrics="all", extractor="pixels:4", cache=False)
+    found = evaluate(real, fake, metrics="all", options=SHORT_TRAINING, extractor="pixels:4", cache=False)
     assert {"fid", "kid"} <= found.metrics.keys()
     (reason,) = [text for text in found.warnings if text.startswith("cas was not measured")]
     assert f"reals of every class of the fakes, found none of 1 (class {more[-1]})" in reason
@@ -145,9 +146,10 @@ def test_without_classes_there_is_no_such_metric(tmp_path: Path) -> None:
 def test_all_metrics_are_those_that_can_be_had(tmp_path: Path) -> None:
     """Metrics of classes and of images are left out where these are missing, unless named explicitly."""
     real = classes(tmp_path / "real", "ab", each=20)
-    found = evaluate(real, real / "a", metrics="all", extractor="digits", cache=False)
+    settings: dict[str, Any] = {"metrics": "all", "options": SHORT_TRAINING, "cache": False}
+    found = evaluate(real, real / "a", extractor="digits", **settings)
     assert not {"cas", "intra_fid", "ms_ssim_diversity"} & found.metrics.keys()
-    labelled = evaluate(real, real, metrics="all", extractor="pixels:12", cache=False)
+    labelled = evaluate(real, real, extractor="pixels:12", **settings)
     assert {"cas", "intra_fid", "ms_ssim_diversity"} <= labelled.metrics.keys()
 
 

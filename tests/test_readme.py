@@ -135,6 +135,8 @@ def test_a_page_works_from_top_to_bottom(
     (tmp_path / "demo").mkdir()
     for name in ("real", "held-out", "worse"):
         shutil.copytree(checkout.root / "demo" / name, tmp_path / "demo" / name)
+    # A reader has one cache for all pages.
+    monkeypatch.setenv("GANEVAL_CACHE", str(checkout.root / "cache"))
     monkeypatch.chdir(tmp_path)
     # Modules that a page writes can be imported by its later blocks, and by no other page.
     monkeypatch.syspath_prepend(tmp_path)

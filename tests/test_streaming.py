@@ -17,7 +17,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from core_helpers import random_images
+from core_helpers import SHORT_TRAINING, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -297,9 +297,10 @@ def test_every_metric_can_be_streamed(name: str) -> None:
             return str(error)
 
     sets = Labelled(REALS, LABELS[True]), Labelled(FAKES, LABELS[False])
-    whole = outcome(lambda: evaluate(*sets, metrics=[name], extractor="digits", batch_size=UPDATE_BATCH, cache=False))
+    asked: dict[str, Any] = {"metrics": [name], "options": {name: SHORT_TRAINING.get(name, {})}}
+    whole = outcome(lambda: evaluate(*sets, **asked, extractor="digits", batch_size=UPDATE_BATCH, cache=False))
     expected = whole if isinstance(whole, str) else pytest.approx(whole, rel=1e-9, abs=1e-12)
-    assert outcome(lambda: streamed(metrics=[name])) == expected
+    assert outcome(lambda: streamed(**asked)) == expected
 
 
 @pytest.mark.gpu

@@ -34,7 +34,7 @@ COUNT, FAKES = 8, 4
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """8 and 4 RGB images, crops of photographs at mixed sizes and a handwritten digit; those of the second are noisy."""
+    """8 and 4 RGB images: crops of photographs at mixed sizes, and a digit; those of the second folder are noisy."""
     from sklearn.datasets import load_digits, load_sample_images
 
     rng = np.random.RandomState(0)
