@@ -13,6 +13,7 @@ Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -196,6 +197,15 @@ def layout() -> dict[str, tuple[int, ...]]:
     return shapes | {"fc.weight": (CLASSES, WIDEST_TAP), "fc.bias": (CLASSES,)}
 
 
+class InceptionState(dict[str, Tensor]):
+    """Parameters in the published layout, float32 on the CPU; the extractors made of them share the folded ones."""
+
+    @cached_property
+    def folded(self) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """The weight and bias of each convolution, with its BatchNorm folded in, by full name; float32."""
+        return _all_folded(self, "cpu", torch.float32)
+
+
 class InceptionExtractor:
     """Pool features, class logits and spatial features of the 2015 network, under one protocol.
 
@@ -236,8 +246,10 @@ class InceptionExtractor:
         bias = "with" if protocol.logits_bias else "without"
         self.preprocessing = f"{self._preprocess}; logits {bias} bias"
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
-        with one_thread():
-            self._convs = {name: _folded(state, name, device, dtype) for name, _, _ in _convolutions()}
+        if isinstance(state, InceptionState) and device == "cpu" and dtype is torch.float32:
+            self._convs = state.folded
+        else:
+            self._convs = _all_folded(state, device, dtype)
         self._fc = state["fc.weight"].to(device, torch.float32)
         self._fc_bias = state["fc.bias"].to(device, torch.float32) if protocol.logits_bias else None
         self._dtype = dtype
@@ -286,6 +298,11 @@ class InceptionExtractor:
     def _conv(self, block: str, conv: Conv, x: Tensor) -> Tensor:
         weight, bias = self._convs[_full_name(block, conv)]
         return F.conv2d(x, weight, bias, conv.stride, conv.padding).relu_()
+
+
+def _all_folded(state: Mapping[str, Tensor], device: str, dtype: torch.dtype) -> Mapping[str, tuple[Tensor, Tensor]]:
+    with one_thread():
+        return {name: _folded(state, name, device, dtype) for name, _, _ in _convolutions()}
 
 
 def _folded(state: Mapping[str, Tensor], name: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 A weights file is read with torch's tensors-only loader, or as safetensors: pickled code in it is refused and never
 executed. Its SHA-256 is computed when it is read, and only the published bytes give published numbers. The last file
-is kept in memory and read again once it has changed.
+is kept in memory and read again once it has changed; networks of one file share their parameters.
 """
 
 import os
@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ganeval.errors import WeightsError
 from ganeval.extractors import BY_PIP, NO_DOWNLOAD
 from ganeval.extractors.base import Weights
 from ganeval.extractors.download import RemoteFile, download, is_intact, sha256_of
+from ganeval.extractors.inception import InceptionState, layout
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.paths import cache_root, expanded
 from ganeval.places import FileFingerprint, file_fingerprints
@@ -103,14 +103,12 @@ def verify_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> str:
     return file.sha256
 
 
-def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str, Tensor], Weights]:
+def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[InceptionState, Weights]:
     """A weights file => float32 parameters in the published layout, and their origin.
 
     Raises WeightsError if it cannot be read, has more than tensors, or is of another layout, and if it is the published
     file in the user's cache with other bytes.
     """
-    from ganeval.extractors.inception import layout
-
     state, sha256 = _read(path, *file_fingerprints([path]))
     if sha256 != file.sha256 and path == _folder() / file.name:
         raise WeightsError(
@@ -118,19 +116,20 @@ def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str,
             "replace it; weights of your own belong elsewhere, named by --weights."
         )
     check_layout(state, layout(), where=str(path))
-    floats = {
-        name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
-    return floats, Weights(path.name, sha256, sha256 == file.sha256)
+    return state, Weights(path.name, sha256, sha256 == file.sha256)
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, _fingerprint: FileFingerprint | None) -> tuple[dict[str, Tensor], str]:
+def _read(path: Path, _fingerprint: FileFingerprint | None) -> tuple[InceptionState, str]:
     """`load_state`; a network is opened again, for another protocol or in another call, without reading it again.
 
     _fingerprint: what is known of the file now, so that one that has changed is read.
     """
-    return load_state(path)
+    state, sha256 = load_state(path)
+    floats = {
+        name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    return InceptionState(floats), sha256
 
 
 def _folder() -> Path:

@@ -216,6 +216,20 @@ def test_generated_weights_give_features_that_are_worth_measuring(given: dict[Ou
     assert 1.01 < inception_score(given["logits"], splits=1).value < 3.9
 
 
+def test_extractors_of_one_file_share_its_parameters(loaded: Loaded, inputs: Tensor) -> None:
+    """On the CPU, in float32, the folded parameters are in memory once, and equal those folded of the state alone."""
+    first, second = opened(loaded, 64), opened(loaded, 64, "clean")
+    alone = InceptionExtractor(dict(loaded[0]), loaded[1], find_protocol("tensorflow"), tap=64)
+    for name, (weight, bias) in alone._convs.items():
+        for extractor in (first, second):
+            assert torch.equal(extractor._convs[name][0], weight)
+            assert torch.equal(extractor._convs[name][1], bias)
+        assert first._convs[name][0].data_ptr() == second._convs[name][0].data_ptr() != weight.data_ptr()
+    outputs: frozenset[Output] = frozenset(("features",))
+    given = [one.forward(inputs, outputs)["features"] for one in (first, alone)]
+    assert torch.equal(*given)
+
+
 def test_protocols_reach_the_network(loaded: Loaded) -> None:
     """Resize and normalisation are the protocol's, and their descriptions differ."""
     image = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)

@@ -269,6 +269,13 @@ def test_half_precision_files_are_read_as_float32(tmp_path: Path, state: Mapping
     assert loaded["Conv2d_1a_3x3.bn.num_batches_tracked"].dtype == torch.int64
 
 
+def test_parameters_that_float32_cannot_hold_are_refused(tmp_path: Path, state: Mapping[str, Tensor]) -> None:
+    """A finite number of float64 that is infinite in float32 is named, and no network is made of it."""
+    save_state({**state, "fc.bias": state["fc.bias"].double() + 1e300}, tmp_path / "wide.pth")
+    with pytest.raises(WeightsError, match=r"wide\.pth: fc\.bias contains NaN or infinity"):
+        load_weights(tmp_path / "wide.pth")
+
+
 def test_a_file_that_cannot_be_written_is_reported_without_debris(tmp_path: Path) -> None:
     """A failed write names the file, and leaves no partial file."""
     with pytest.raises(WeightsError, match="cannot be written"):
