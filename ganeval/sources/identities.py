@@ -36,13 +36,13 @@ def identities(part: str) -> ArrayItems:
     written = digits(part)
     assert written.labels is not None
     classes = np.asarray(written.labels)
+    inks = written.load_together(range(len(classes))).batch.groups[0].images[:, 0].numpy()
     images = np.empty((count * RENDERINGS, SIDE, SIDE, 3), np.uint8)
     for identity in range(count):
         rows = np.flatnonzero(classes == rng.integers(10))
         slant, colour = rng.uniform(-STEEPEST, STEEPEST), colorsys.hsv_to_rgb(rng.uniform(), 1.0, 1.0)
         for number, row in enumerate(rng.choice(rows, RENDERINGS, replace=False)):
-            ink = written.load(int(row)).pixels[0].numpy()
-            images[identity * RENDERINGS + number] = _rendered(ink, slant, colour)
+            images[identity * RENDERINGS + number] = _rendered(inks[row], slant, colour)
     labels = [identity for identity in range(count) for _ in range(RENDERINGS)]
     return ArrayItems(
         images, name=f"identities:{part}", kind="identities", labels=Labelling(labels, origin="the identities")

@@ -141,16 +141,20 @@ def bleu(fakes: TokenSequences, references: TokenSequences, *, n: int = 4, limit
         0.585
     """
     made, real = _grams(fakes, n, limit, "fakes"), _grams(references[:limit], n, limit, "references")
+    # Most n-grams of the references are in no fake.
+    asked = {gram for grams in made for counts in grams for gram in counts}
+    real = [[Counter({gram: counts[gram] for gram in counts.keys() & asked}) for counts in grams] for grams in real]
 
-    def value(some: Collection[int], against: Collection[int]) -> float:
+    def scores(against: Collection[int]) -> list[float]:
+        """BLEU of each fake with some of the references."""
         largest = _largest([real[place] for place in against])
         lengths = {len(references[place]) for place in against}
-        return float(np.mean([_sentence(made[i], len(fakes[i]), largest, lengths) for i in some]))
+        return [_sentence(grams, len(fake), largest, lengths) for grams, fake in zip(made, fakes, strict=True)]
 
-    everything = range(len(made)), range(len(real))
-    variance = _jackknife(lambda some: value(some, everything[1]), len(made))
-    variance += _jackknife(lambda against: value(everything[0], against), len(real))
-    return _estimate(value(*everything), variance, f"BLEU-{n}, jackknife over fakes and references")
+    found = scores(range(len(real)))
+    variance = _jackknife(lambda some: float(np.mean([found[place] for place in some])), len(made))
+    variance += _jackknife(lambda against: float(np.mean(scores(against))), len(real))
+    return _estimate(float(np.mean(found)), variance, f"BLEU-{n}, jackknife over fakes and references")
 
 
 def self_bleu(fakes: TokenSequences, *, n: int = 4, limit: int = LIMIT) -> Estimate:
