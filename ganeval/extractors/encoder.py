@@ -14,7 +14,7 @@ from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ExtractorError, WeightsError
 from ganeval.extractors.base import Weights
-from ganeval.extractors.statefile import check_layout
+from ganeval.extractors.statefile import check_fits
 from ganeval.outputs import Output
 from ganeval.preprocess import Preprocess
 from ganeval.protocols import Protocol
@@ -108,7 +108,7 @@ def needed(package: str, *, extra: str) -> ModuleType:
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
     """Load a state_dict; WeightsError unless its names and shapes are those of the network."""
-    check_layout(state, {name: tuple(value.shape) for name, value in network.state_dict().items()}, where=where)
+    check_fits(state, network.state_dict(), where=where)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -18,12 +18,18 @@ from torchvision.models import WeightsEnum
 from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError, UsageError, WeightsError, did_you_mean
 from ganeval.extractors.base import Weights
-from ganeval.extractors.statefile import check_layout, load_state
+from ganeval.extractors.statefile import check_fits, load_state
 from ganeval.network import downloading
 from ganeval.outputs import Output
 from ganeval.paths import expanded
 
 COUNTER = "num_batches_tracked"
+# What published files call otherwise than the present networks: parts of DenseNets and of vision transformers.
+RENAMED = (
+    (r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2"),
+    (r"\.mlp\.linear_1\.", ".mlp.0."),
+    (r"\.mlp\.linear_2\.", ".mlp.3."),
+)
 # Arguments that torchvision's own builders set for their published weights.
 PUBLISHED_FORM: Mapping[str, Mapping[str, bool]] = {
     name: {"transform_input": True, "init_weights": False} for name in ("googlenet", "inception_v3")
@@ -180,13 +186,19 @@ def _hash_prefix(name: str) -> str:
     return prefix
 
 
-def _load(model: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
+def _load(model: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
     """Load the state into the model; WeightsError unless the names and shapes fit."""
-    for name in list(state):
-        # DenseNet's files were written before module names had to be without dots.
-        modern = re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
-        state[modern] = state.pop(name)
-    # Older files lack BatchNorm counters, which evaluation does not use.
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.endswith(COUNTER)}
-    check_layout({name: value for name, value in state.items() if not name.endswith(COUNTER)}, expected, where=where)
-    model.load_state_dict(state)
+    # Evaluation does not use the BatchNorm counters, and older files lack them.
+    given = {_modern(name): value for name, value in state.items() if not name.endswith(COUNTER)}
+    own = model.state_dict()
+    check_fits(given, {name: value for name, value in own.items() if not name.endswith(COUNTER)}, where=where)
+    # Into the model's own state_dict, which knows the versions of its modules; a safetensors file does not.
+    own.update(given)
+    model.load_state_dict(own)
+
+
+def _modern(name: str) -> str:
+    """The present name of an entry of torchvision's state_dicts."""
+    for old, new in RENAMED:
+        name = re.sub(old, new, name)
+    return name

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError, WeightsError, did_you_mean
-from ganeval.extractors.statefile import check_layout, load_state
+from ganeval.extractors.statefile import check_fits, check_layout, load_state
 from ganeval.paths import expanded
 
 UNTRAINED = "untrained"
@@ -144,7 +144,7 @@ def _features(trunk: _Trunk, name: str, where: str) -> tuple[nn.Sequential, str 
         )
     state, sha256 = load_state(path)
     state = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
-    check_layout(state, {key: tuple(value.shape) for key, value in features.state_dict().items()}, where=str(path))
+    check_fits(state, features.state_dict(), where=str(path))
     features.load_state_dict(state, assign=True)
     # torchvision's names end with the first digits of the digest.
     if not sha256.startswith(trunk.file.rpartition("-")[2].removesuffix(".pth")):

@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,10 +80,13 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
         raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], *, where: str) -> None:
+def check_layout(
+    state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], *, where: str, whole: Collection[str] = ()
+) -> None:
     """WeightsError unless `state` has exactly these entries, of these shapes, its parameters floating and finite.
 
-    layout: shapes by name. where: the file, for messages.
+    layout: shapes by name. where: the file, for messages. whole: the names of entries that are whole numbers, such as
+    indices; counters of batches are whole numbers, too.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     reshaped = [
@@ -104,14 +107,23 @@ def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ..
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
-        if not tensor.is_floating_point():
-            raise WeightsError(f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, expected floats.")
+        if tensor.is_floating_point() == (name in whole):
+            wanted = "whole numbers" if name in whole else "floats"
+            raise WeightsError(f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, expected {wanted}.")
+        if name in whole:
+            continue
         with one_thread():
             # A sum with NaN or infinity is not finite; where large values overflow, each one is looked at.
             values = tensor if tensor.dtype.itemsize > 1 else tensor.float()
             finite = bool(values.sum().isfinite()) or bool(values.isfinite().all())
         if not finite:
             raise WeightsError(f"{where}: {name} contains NaN or infinity.")
+
+
+def check_fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, where: str) -> None:
+    """`check_layout` of a network's own state_dict, or of a part of it."""
+    whole = [name for name, value in own.items() if not value.is_floating_point()]
+    check_layout(state, {name: tuple(value.shape) for name, value in own.items()}, where=where, whole=whole)
 
 
 def _first(names: list[str]) -> str:

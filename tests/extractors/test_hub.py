@@ -1,6 +1,7 @@
 """Torchvision's classifiers as extractors: their own preprocessing, penultimate features and logits."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import torchvision
 from file_server import FileServer, serving
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ganeval.errors import ExtractorError, UsageError, WeightsError
@@ -119,6 +121,18 @@ def test_features_are_what_the_last_layer_sees(name: str, dimensions: int, size:
             assert last.out_channels == logits.shape[1]
 
 
+def test_a_network_with_indices_is_loaded() -> None:
+    """MaxViT's state_dict has the positions of its windows, which are whole numbers; nothing else may hold them."""
+    model = hub._untrained("maxvit_t")
+    state = dict(model.state_dict())
+    hub._load(model, dict(state), where="own")
+    (name, *_) = [name for name in state if name.endswith("relative_position_index")]
+    for wrong, wanted in ((name, "float32, expected whole numbers"), ("stem.0.0.weight", "int64, expected floats")):
+        value = state[wrong].float() if wrong == name else state[wrong].long()
+        with pytest.raises(WeightsError, match=f"own: {re.escape(wrong)} holds {wanted}"):
+            hub._load(model, {**state, wrong: value}, where="own")
+
+
 def test_building_one_leaves_the_random_state_alone(weights: Path) -> None:
     """Opening an extractor draws nothing from the global generator."""
     before = torch.get_rng_state()
@@ -151,17 +165,37 @@ def test_weights_of_another_model_are_refused(weights: Path) -> None:
         TorchvisionExtractor("resnet18", weights=weights)
 
 
-def test_old_files_are_read(tmp_path: Path) -> None:
-    """Files older than BatchNorm's counters, and DenseNet's with dots inside its modules' names, still load."""
-    state = torchvision.models.get_model("densenet121", weights=None).state_dict()
-    old = {
-        name.replace(".norm1", ".norm.1").replace(".norm2", ".norm.2").replace(".conv1", ".conv.1"): tensor
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked")
-    }
-    assert old.keys() != state.keys()
-    save_state(old, tmp_path / "old.pth")
-    assert TorchvisionExtractor("densenet121", weights=tmp_path / "old.pth").dimensions == 1024
+@pytest.mark.parametrize(
+    ("name", "then"),
+    [
+        ("densenet121", {r"\.(norm|conv)([12])\.": r".\1.\2."}),
+        ("vit_b_16", {r"\.mlp\.0\.": ".mlp.linear_1.", r"\.mlp\.3\.": ".mlp.linear_2."}),
+    ],
+)
+def test_old_files_are_read(name: str, then: dict[str, str]) -> None:
+    """Files older than BatchNorm's counters and than the present names of entries still load, as published ones are."""
+    model = hub._untrained(name)
+    old, new = {}, {}
+    for key, value in model.state_dict().items():
+        before = key
+        for pattern, replacement in then.items():
+            before = re.sub(pattern, replacement, before)
+        if not key.endswith("num_batches_tracked"):
+            old[before], new[key] = value + 1, value + 1
+    assert old.keys() != new.keys()
+    hub._load(model, old, where="old")
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in new.items())
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "mobilenet_v3_small"])
+def test_files_without_versions_are_read(name: str, tmp_path: Path) -> None:
+    """A safetensors file has no versions of modules, without which MNASNet's own loading fails."""
+    state = {key: value.clone() for key, value in hub._untrained(name).state_dict().items()}
+    save_file(state, tmp_path / "plain.safetensors")
+    extractor = TorchvisionExtractor(name, weights=tmp_path / "plain.safetensors")
+    loaded = extractor._model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
 
 
 @pytest.mark.parametrize(
