@@ -25,6 +25,8 @@ from typing import Any, NoReturn
 from filelock import FileLock
 
 HERE = Path(__file__).parent
+# The environment variable with the folder of the server that processes share.
+SERVER = "GANEVAL_TESTS_SERVER"
 # What several tests' commands import when they are at work; together they take seconds.
 OF_SEVERAL = (
     "imblearn.over_sampling",

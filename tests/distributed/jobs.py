@@ -19,6 +19,7 @@ import sklearn.manifold
 import sklearn.neural_network
 import torch
 import torchmetrics
+from core_helpers import SHORT_TRAINING
 from distributed import forked
 from torch import Tensor
 
@@ -81,7 +82,7 @@ def _fid(real: object, fake: object, **settings: Any) -> dict[str, Any]:
 @job
 def every_metric(folder: Path) -> object:
     """All metrics of labelled sets, by an extractor with logits."""
-    settings = {**SETTINGS, "metrics": "all"}
+    settings = {**SETTINGS, "metrics": "all", "options": SHORT_TRAINING}
     return _plain(ganeval.evaluate(folder / "real.npz", folder / "fake.npz", **settings))
 
 
