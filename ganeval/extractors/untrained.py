@@ -5,8 +5,7 @@ to the last, and different images are far apart. Three choices achieve this (a p
 them):
 
 - every filter is uniform at He's scale, minus its own mean, so that the common part of a layer's inputs does not
-dominate
-  the differences between images;
+  dominate the differences between images;
 - the BatchNorm variances are near 0.68, the output variance of such a filter for a unit-variance ReLU input:
   2 (1/2 - 1/(2 pi));
 - the BatchNorm shifts are mostly positive, so that contrast, in which images differ most, does not drive all features
