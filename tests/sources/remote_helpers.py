@@ -32,6 +32,8 @@ class Web:
 class _Handler(BaseHTTPRequestHandler):
     web: Web
     protocol_version = "HTTP/1.1"
+    # Otherwise a body waits, up to 40 ms, for its header's arrival to be confirmed.
+    disable_nagle_algorithm = True
 
     def log_message(self, *arguments: object) -> None:
         """Nothing is printed."""
