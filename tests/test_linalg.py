@@ -84,6 +84,18 @@ def test_the_forms_are_those_of_the_optimal_map(form: int) -> None:
     assert torch.allclose(moved.second_forms(y), ((y @ torch.linalg.inv(carried)) * y).sum(1), rtol=1e-8)
 
 
+def test_a_singular_matrix_gives_the_forms_of_the_map_on_its_span() -> None:
+    """The inverses of the map are pseudo-inverses, where a covariance is of lower rank than its dimensions."""
+    x, y = 30 * centred(40, 6, 1, rank=3), centred(50, 6, 2)
+    s1, s2 = dense(x, 39), dense(y, 49)
+    half = root(s1.numpy())
+    inverse = np.linalg.pinv(half, rcond=1e-6, hermitian=True)
+    carried = torch.from_numpy(inverse @ root(half @ s2.numpy() @ half) @ inverse)
+    moved = transport(Covariance(matrix=s1), Covariance(matrix=s2))
+    assert moved.factor.squares is not None
+    assert torch.allclose(moved.first_forms(x), ((x @ carried) * x).sum(1), rtol=1e-8)
+
+
 def test_few_samples_give_the_forms_of_the_map_on_their_span() -> None:
     """With fewer samples than dimensions, the mean form is still the trace of T S1: the nuclear norm."""
     samples = centred(5, 12, 1)

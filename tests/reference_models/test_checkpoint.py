@@ -197,6 +197,19 @@ def test_a_full_disk_names_the_checkpoints_that_are_left(saved: Path, training: 
         checkpoint.save(saved.with_name("step-00000003.pt"), training, {})
 
 
+def test_a_failure_that_torch_alone_reports_is_told_in_its_first_line(
+    saved: Path, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's RuntimeError has no cause where its own writer fails."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("unexpected pos 64\nframe #0")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(CheckpointError, match=r"could not be written \(unexpected pos 64\); the previous one"):
+        checkpoint.save(saved, training, {})
+
+
 def test_a_folder_that_is_gone_is_an_error_of_its_own(tmp_path: Path, training: Training) -> None:
     """A folder that was removed is an error without a traceback."""
     with pytest.raises(CheckpointError, match=r"No such file or directory.*a resumed run begins again"):
